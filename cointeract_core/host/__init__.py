@@ -1,0 +1,1 @@
+"""Everything that touches ComfyUI; no other package of the core imports it."""
