@@ -1,0 +1,80 @@
+"""What goes into one forward and what comes out, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from .layout import TokenLayout
+
+
+@dataclass(frozen=True, slots=True)
+class HoiInputs:
+    """The HOI stream of a training step."""
+
+    latents: Tensor  # [B, 16, F, H, W], noised
+    context: Tensor | None = None  # [B, T, text_dim] its own prompt; the main prompt if absent
+    timestep: Tensor | None = None  # [B] for its head; the RGB timestep if absent
+    mutual: bool = False  # True: RGB tokens see HOI tokens too (stage 1); False: asymmetric (stage 2, default)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInputs:
+    """Conditions of one clip, constant over its steps."""
+
+    context: Tensor  # [B, T, text_dim]
+    audio: Tensor | None = None  # [B, 25, audio_dim, >= 4F] features at 25 fps
+    person: Tensor | None = None  # [B, 16, 1, H, W]
+    product: Tensor | None = None  # [B, 16, 1, H, W]
+    product_scale: float = 1.0
+    motion: Tensor | None = None  # [B, 16, M, H, W], the newest 19 count; None in the first clip
+    pose: Tensor | None = None  # [B, 16, F, H, W]; None counts as zeros, as published
+    face_mask: Tensor | str | None = None  # [B or 1, N] of 0/1, or "router", or None
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Host functions the pure forward needs."""
+
+    attention: Callable[..., Tensor]  # (q, k, v, heads=, transformer_options=) on [B, N, heads * head_dim]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipConstants:
+    """Everything a clip's forwards share: computed once per clip, then only read."""
+
+    layout: TokenLayout
+    main_table: Tensor  # rotations of the main sequence
+    hoi_table: Tensor | None
+    text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
+    hoi_text: list[tuple[Tensor, Tensor]] | None
+    audio: dict[int, AudioConstants]  # by block
+    pose_tokens: Tensor  # [B, N or 1, D]
+    type_rows: Tensor  # [3, D]
+    condition_tokens: Tensor | None  # person, product and motion with their type, [B, M, D]
+    modulation: Tensor  # learned rows of all blocks, [L, 6, D]
+    clean_rows: list[Any]  # modulation at timestep 0, per block
+    hoi_rows: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConstants:
+    """One audio injection: K, V of its five tokens per latent frame, and the shift and scale of its query norm."""
+
+    injector: Any
+    key: Tensor  # [B * F, 5, D]
+    value: Tensor
+    shift: Tensor  # [B * F, 1, D]
+    scale: Tensor  # 1 + scale
+
+
+@dataclass(frozen=True, slots=True)
+class DitOutput:
+    """Predictions of one forward."""
+
+    video: Tensor  # [B, 16, F, H, W]
+    hoi: Tensor | None = None  # [B, 16, F, H, W]
+    router_logits: list[Tensor] = field(default_factory=list)  # per block [B, N, 3]; empty unless asked for

@@ -1,0 +1,161 @@
+"""Compute what stays the same over all steps of a clip: text and audio K/V, tables, condition tokens, rows at t=0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..constants import (
+    ADALN_EPS,
+    MOTION_1X_LATENTS,
+    MOTION_2X_LATENTS,
+    MOTION_4X_LATENTS,
+    MOTION_LATENTS,
+    TEMPORAL_STRIDE,
+    TYPE_MOTION,
+    TYPE_REFERENCE,
+)
+from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs
+from .layout import TokenLayout, make_layout
+from .modulation import block_rows, timestep_embedding
+from .positions import rotation_table
+
+
+def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None = None) -> ClipConstants:
+    """Compute the constants of a clip.
+
+    Args:
+        dit: the host's S2V module with our extras.
+        latents: noisy target `[B, 16, F, H, W]`; only its shape, dtype and device are read.
+        clip: conditions, latents already in the model's scale.
+        hoi: the HOI stream, or None.
+    """
+    frames, height, width = latents.shape[2:]
+    layout = make_layout(
+        frames,
+        height,
+        width,
+        person=clip.person is not None,
+        product_scale=clip.product_scale if clip.product is not None else None,
+        motion=clip.motion is not None,
+        hoi_frames=None if hoi is None else hoi.latents.shape[2],
+    )
+    head_dim = dit.dim // dit.num_heads
+    text = _text(dit, clip.context)
+    hoi_text = None
+    if hoi is not None:
+        hoi_text = text if hoi.context is None else _text(dit, hoi.context)
+    type_rows = dit.trainable_cond_mask.weight.to(device=latents.device, dtype=latents.dtype)
+    modulation = _stack([block.modulation for block in dit.blocks], latents)
+    clean = _projected_rows(dit, latents)
+    return ClipConstants(
+        layout=layout,
+        main_table=rotation_table(layout.axes, head_dim, latents.device),
+        hoi_table=rotation_table([layout.hoi], head_dim, latents.device) if layout.hoi else None,
+        text=text,
+        hoi_text=hoi_text,
+        audio=_audio(dit, clip.audio, latents),
+        pose_tokens=_pose(dit, clip.pose, latents),
+        type_rows=type_rows,
+        condition_tokens=_conditions(dit, clip, type_rows, layout, latents),
+        modulation=modulation,
+        clean_rows=block_rows(modulation, clean),
+        hoi_rows=None if hoi is None else block_rows(_stack(list(dit.hoi.modulation), latents), clean),
+    )
+
+
+def _stack(parameters: list[Tensor], like: Tensor) -> Tensor:
+    return torch.cat([p.to(device=like.device, dtype=like.dtype) for p in parameters], dim=0)
+
+
+def _projected_rows(dit: Any, latents: Tensor) -> Tensor:
+    """Projected embedding of timestep 0, `[1, 6, D]`."""
+    zero = torch.zeros(1, device=latents.device)
+    embedding = dit.time_embedding(timestep_embedding(zero, dit.freq_dim).to(latents.dtype))
+    return dit.time_projection(embedding).unflatten(1, (6, dit.dim))
+
+
+def _text(dit: Any, context: Tensor) -> list[tuple[Tensor, Tensor]]:
+    embedded = dit.text_embedding(context)
+    return [
+        (block.cross_attn.norm_k(block.cross_attn.k(embedded)), block.cross_attn.v(embedded)) for block in dit.blocks
+    ]
+
+
+def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Audio features to tokens per latent frame.
+
+    The reference repeats the first frame 73 times and drops 19 of the outputs (DIT:1137).  The convolutions are
+    causal with a total stride of 4, so one repeated frame and one dropped output give the same bits.
+
+    Returns:
+        global tokens `[B, F, 1, D]` and local tokens `[B, F, 5, D]`.
+    """
+    window = audio[..., : frames * TEMPORAL_STRIDE]
+    prefixed = torch.cat([window[..., :1], window], dim=-1)
+    global_tokens, local_tokens = dit.casual_audio_encoder(prefixed)
+    return global_tokens[:, 1:], local_tokens[:, 1:]
+
+
+def _audio(dit: Any, audio: Tensor | None, latents: Tensor) -> dict[int, AudioConstants]:
+    if audio is None:
+        return {}
+    global_tokens, local_tokens = embed_audio(dit, audio.to(latents.dtype), latents.shape[2])
+    summary = F.silu(global_tokens.flatten(0, 1)[:, 0])
+    local = local_tokens.flatten(0, 1)
+    constants = {}
+    for block, index in dit.audio_injector.injected_block_id.items():
+        if block >= len(dit.blocks):
+            continue
+        injector = dit.audio_injector.injector[index]
+        rows = dit.audio_injector.injector_adain_layers[index].linear(summary)
+        shift, scale = rows[:, None].chunk(2, dim=2)
+        constants[block] = AudioConstants(
+            injector=injector,
+            key=injector.norm_k(injector.k(local)),
+            value=injector.v(local),
+            shift=shift,
+            scale=1 + scale,
+        )
+    return constants
+
+
+def normalise_query(x: Tensor) -> Tensor:
+    """The affine-free norm in front of an audio injection."""
+    return F.layer_norm(x, x.shape[-1:], eps=ADALN_EPS)
+
+
+def _pose(dit: Any, pose: Tensor | None, latents: Tensor) -> Tensor:
+    """Pose tokens; without a pose they are the encoder's answer to zeros, the same for every token."""
+    if pose is None:
+        shape = (1, dit.cond_encoder.in_channels, 1, *dit.patch_size[1:])
+        pose = torch.zeros(shape, device=latents.device, dtype=latents.dtype)
+    return dit.cond_encoder(pose.to(latents.dtype)).flatten(2).transpose(1, 2)
+
+
+def embed_latents(dit: Any, latents: Tensor) -> Tensor:
+    """RGB latents to tokens `[B, N, D]`; the host keeps this convolution in float32."""
+    return dit.patch_embedding(latents.float()).to(latents.dtype).flatten(2).transpose(1, 2)
+
+
+def _conditions(dit: Any, clip: ClipInputs, type_rows: Tensor, layout: TokenLayout, latents: Tensor) -> Tensor | None:
+    references = [image for image in (clip.person, clip.product) if image is not None]
+    tokens = [embed_latents(dit, image.to(latents.dtype)) + type_rows[TYPE_REFERENCE] for image in references]
+    if clip.motion is not None:
+        tokens += [group + type_rows[TYPE_MOTION] for group in _motion(dit, clip.motion.to(latents.dtype))]
+    if not tokens:
+        return None
+    return torch.cat([t.expand(latents.shape[0], -1, -1) for t in tokens], dim=1)
+
+
+def _motion(dit: Any, motion: Tensor) -> list[Tensor]:
+    """The newest 19 motion latents in three groups, newest first (DIT:255-327)."""
+    missing = MOTION_LATENTS - motion.shape[2]
+    padded = F.pad(motion, (0, 0, 0, 0, max(missing, 0), 0))[:, :, -MOTION_LATENTS:]
+    oldest, middle, newest = padded.split((MOTION_4X_LATENTS, MOTION_2X_LATENTS, MOTION_1X_LATENTS), dim=2)
+    packer = dit.frame_packer
+    packed = (packer.proj(newest), packer.proj_2x(middle), packer.proj_4x(oldest))
+    return [group.flatten(2).transpose(1, 2) for group in packed]
