@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import comfy.ldm.common_dit
 import comfy.ldm.wan.model
+import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from ..model.forward import experts_gate, forward
 from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
+from .cache import constants_for
 from .compat import extras_operations
 
 KERNELS = Kernels(attention=optimized_attention)
@@ -26,7 +29,16 @@ class Extras(nn.Module):
     """Experts and HOI stream under one prefix, `cointeract.`, so that backbone names stay the host's."""
 
     def __init__(
-        self, dim: int, channels: int, layers: int, *, expert_hidden: int, hoi: bool, operations: Any, **factory: Any
+        self,
+        dim: int,
+        channels: int,
+        layers: int,
+        *,
+        expert_hidden: int,
+        hoi: bool,
+        plain_marker: bool,
+        operations: Any,
+        **factory: Any,
     ) -> None:
         super().__init__()
         if expert_hidden:
@@ -35,6 +47,8 @@ class Extras(nn.Module):
             )
         if hoi:
             self.hoi = HoiStream(dim, channels, layers, operations=operations, **factory)
+        if plain_marker:
+            self.register_buffer("plain", torch.zeros(1))
 
 
 class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
@@ -44,6 +58,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         expert_hidden: width of the experts, 0 for the plain backbone.
         hoi_stream: whether to build the HOI stream.
         extras_dtype: dtype the extras are kept in whatever the base's precision.
+        plain_marker: keep the marker tensor of a base without adapter.
     """
 
     def __init__(
@@ -52,6 +67,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         expert_hidden: int = 0,
         hoi_stream: bool = False,
         extras_dtype: Any = None,
+        plain_marker: bool = False,
         device: Any = None,
         dtype: Any = None,
         operations: Any = None,
@@ -64,6 +80,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             self.num_layers,
             expert_hidden=expert_hidden,
             hoi=hoi_stream,
+            plain_marker=plain_marker,
             operations=extras_operations(operations),
             device=device,
             dtype=extras_dtype or dtype,
@@ -104,3 +121,55 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             want_logits=want_logits,
             options=options,
         )
+
+    def _forward(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        clip_fea: Tensor | None = None,
+        time_dim_concat: Tensor | None = None,
+        transformer_options: dict[str, Any] | None = None,
+        **conds: Any,
+    ) -> Tensor:
+        """The host's entry: pad to whole patches, predict, crop. `clip_fea` and `time_dim_concat` are not S2V's."""
+        frames, height, width = x.shape[2:]
+        padded = comfy.ldm.common_dit.pad_to_patch_size(x, self.patch_size)
+        out = self.forward_orig(padded, timestep, context, transformer_options=transformer_options, **conds)
+        return out[:, :, :frames, :height, :width]
+
+    def forward_orig(
+        self,
+        x: Tensor,
+        t: Tensor,
+        context: Tensor,
+        audio_embed: Tensor | None = None,
+        reference_latent: Tensor | None = None,
+        control_video: Tensor | None = None,
+        reference_motion: Tensor | None = None,
+        product_latent: Tensor | None = None,
+        product_scale: float = 1.0,
+        face_mask: Tensor | str | None = None,
+        transformer_options: dict[str, Any] | None = None,
+        **unused: Any,
+    ) -> Tensor:
+        """Predict the target's flow from the host's condition names, `[B, 16, F, H, W]`."""
+        options = transformer_options or {}
+        clip = ClipInputs(
+            context=context,
+            audio=audio_embed,
+            person=_whole_patches(reference_latent, self.patch_size),
+            product=_whole_patches(product_latent, self.patch_size),
+            product_scale=product_scale,
+            motion=reference_motion,
+            pose=_whole_patches(control_video, self.patch_size),
+            face_mask=face_mask,
+        )
+        constants = constants_for(options, x, lambda: prepare_clip(self, x, clip))
+        timestep = t.flatten()[: x.shape[0]]
+        gate = experts_gate(timestep)
+        return forward(self, x, timestep, constants, KERNELS, gate=gate, face_mask=face_mask, options=options).video
+
+
+def _whole_patches(latents: Tensor | None, patch_size: tuple[int, ...]) -> Tensor | None:
+    return None if latents is None else comfy.ldm.common_dit.pad_to_patch_size(latents, patch_size)
