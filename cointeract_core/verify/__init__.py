@@ -1,0 +1,1 @@
+"""Run golden files of the published method through our code: ``python -m cointeract_core.verify DIR``."""
