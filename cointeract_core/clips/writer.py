@@ -1,0 +1,150 @@
+"""Write a video clip by clip, so that a valid mp4 of everything finished so far is always on disk.
+
+Each clip is encoded once into a segment of its own; after every clip the segments' packets and the sound are put
+together beside the final file, which is then replaced in one step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..constants import VIDEO_FPS
+
+VIDEO_CODEC, AUDIO_CODEC = "libx264", "aac"
+CONSTANT_QUALITY = "14"  # x264's scale; visually lossless for generated video
+AUDIO_BITRATE = 192_000
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+AAC_FALLBACK_RATE = 48000
+SOUND_BLOCK = 1024  # samples an AAC frame holds
+
+
+class ClipWriter:
+    """One video file that grows by whole clips.
+
+    Args:
+        path: the mp4 to write.
+        work: folder for segments and 8-bit frames; the host empties it when it starts.
+        waveform: the soundtrack `[1, C, T]`.
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, path: Path, work: Path, waveform: Tensor, sample_rate: int) -> None:
+        self.path = path
+        self.frames = 0
+        self._work = work
+        self._segments: list[Path] = []
+        self._clip_files: list[Path] = []
+        self._waveform = waveform[0].detach().float().cpu()
+        self._sample_rate = sample_rate
+        work.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def clip_files(self) -> tuple[Path, ...]:
+        """Files of the clips' 8-bit frames."""
+        return tuple(self._clip_files)
+
+    def add(self, frames: Tensor) -> None:
+        """Append a clip's frames `[N, H, W, 3]` in 0-1 and bring the mp4 up to date."""
+        pixels = frames.detach().float().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
+        name = f"{self.path.stem}.clip{len(self._segments):04}"
+        segment = self._work / f"{name}.mp4"
+        _write_segment(segment, pixels.numpy())
+        kept = self._work / f"{name}.safetensors"
+        save_file({"frames": pixels.contiguous()}, kept)
+        self._segments.append(segment)
+        self._clip_files.append(kept)
+        self.frames += len(pixels)
+        self._join()
+
+    def _join(self) -> None:
+        import av
+
+        beside = self.path.with_name(f".{self.path.stem}.part.mp4")
+        samples = round(self.frames * self._sample_rate / VIDEO_FPS)
+        try:
+            with av.open(str(beside), "w", options={"movflags": "+faststart"}) as out:
+                _join_segments(out, self._segments, self._waveform[:, :samples].numpy(), self._sample_rate)
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def load_frames(clip_files: tuple[Path, ...]) -> Tensor:
+    """Frames of finished clips as a host IMAGE, `[F, H, W, 3]` in 0-1."""
+    clips = [load_file(file)["frames"] for file in clip_files]
+    out = torch.empty((sum(len(clip) for clip in clips), *clips[0].shape[1:]))
+    start = 0
+    for clip in clips:
+        torch.div(clip, 255.0, out=out[start : start + len(clip)])
+        start += len(clip)
+    return out
+
+
+def _write_segment(path: Path, pixels: np.ndarray) -> None:
+    import av
+
+    height, width = pixels.shape[1:3]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(VIDEO_CODEC, rate=VIDEO_FPS)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = Fraction(1, VIDEO_FPS)
+        # without B-frames packets leave in the order they are shown, and segments join without a gap
+        stream.options = {"crf": CONSTANT_QUALITY, "preset": "medium", "bf": "0"}
+        for picture in pixels:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+
+
+def _join_segments(out: Any, segments: list[Path], sound: np.ndarray, rate: int) -> None:
+    import av
+
+    with av.open(str(segments[0])) as first:
+        video = out.add_stream_from_template(first.streams.video[0])
+    audio, blocks = _sound_stream(out, sound, rate)
+    shown = 0
+    for segment in segments:
+        with av.open(str(segment)) as source:
+            stream = source.streams.video[0]
+            tick = stream.time_base
+            for packet in source.demux(stream):
+                if packet.dts is None:
+                    continue
+                offset = round(Fraction(shown, VIDEO_FPS) / tick)
+                packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
+                packet.stream = video
+                out.mux(packet)
+            shown += stream.frames
+    for block in blocks:
+        out.mux(audio.encode(block))
+    out.mux(audio.encode(None))
+
+
+def _sound_stream(out: Any, sound: np.ndarray, rate: int) -> tuple[Any, Iterator[Any]]:
+    """An AAC stream and the frames to encode into it: mono and stereo as they are, more channels mixed to mono."""
+    import av
+
+    channels = sound if sound.shape[0] <= 2 else sound.mean(axis=0, keepdims=True)
+    layout = "mono" if channels.shape[0] == 1 else "stereo"
+    out_rate = rate if rate in AAC_RATES else AAC_FALLBACK_RATE
+    stream = out.add_stream(AUDIO_CODEC, rate=out_rate, layout=layout)
+    stream.bit_rate = AUDIO_BITRATE
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
+
+    def blocks() -> Iterator[Any]:
+        for start in range(0, channels.shape[1], SOUND_BLOCK):
+            piece = np.ascontiguousarray(channels[:, start : start + SOUND_BLOCK], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate, start
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)
+
+    return stream, blocks()

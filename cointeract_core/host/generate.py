@@ -1,0 +1,78 @@
+"""Make a whole video: clips through the host's sampler and VAE, written to disk as they finish."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..clips.loop import run_clips
+from ..clips.parts import ClipScene, FinishedVideo
+from ..clips.plan import ClipPlan
+from ..clips.writer import ClipWriter
+from .conds import clip_conditions
+from .encode import decode_latents, encode_frames
+from .output import new_video_paths
+from .progress import RunProgress
+from .sampling import SampleSettings, make_sigmas, sample_clip, with_shift
+
+log = logging.getLogger("cointeract")
+
+
+def generate_video(
+    patcher: Any,
+    vae: Any,
+    scene: ClipScene,
+    settings: SampleSettings,
+    *,
+    filename_prefix: str,
+    node_id: str | None = None,
+    speech_to_face: bool = False,
+) -> FinishedVideo:
+    """Sample, decode and write every clip of a scene.
+
+    The mp4 is brought up to date after each clip, so an interrupted run leaves a valid video of what it finished.
+
+    Args:
+        patcher: the MODEL.
+        vae: the Wan 2.1 VAE.
+        scene: what the video is made from.
+        filename_prefix: where below the host's output folder the mp4 goes.
+        node_id: node that shows progress.
+        speech_to_face: keep speech to the face (`clip_conditions`).
+    """
+    plan = scene.speech.plan
+    model = with_shift(patcher, settings.shift)
+    sigmas = make_sigmas(model, settings)
+    progress = RunProgress(model, len(plan.clips), len(sigmas) - 1, node_id)
+    size = scene.person.size
+    path, work = new_video_paths(filename_prefix, size.width, size.height)
+    writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
+
+    def sample(clip: ClipPlan, motion: Tensor | None) -> Tensor:
+        conditions = clip_conditions(scene, clip, motion, speech_to_face=speech_to_face)
+        seed = clip.index if scene.speech.reference_behaviour else settings.seed + clip.index
+        return sample_clip(model, conditions, settings, sigmas, seed, progress.callback(clip.index))
+
+    def announced(what: str, work_on: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def call(tensor: Tensor) -> Tensor:
+            progress.say(f"{writer.frames} of {plan.frames} frames finished, {what}")
+            return work_on(tensor)
+
+        return call
+
+    clips = run_clips(
+        plan,
+        scene.person.latent,
+        sample=sample,
+        decode=announced("decoding the next clip", lambda latents: decode_latents(vae, latents)),
+        encode=announced("encoding motion frames", lambda frames: encode_frames(vae, frames)),
+        eight_bit_hand_over=scene.speech.reference_behaviour,
+    )
+    for clip in clips:
+        writer.add(clip.frames)
+        log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), path)
+    return FinishedVideo(path, writer.frames, writer.clip_files, scene.speech)

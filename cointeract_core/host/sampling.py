@@ -1,0 +1,111 @@
+"""Sample the latents of one clip with the host's guider, samplers and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_sampling
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ..clips.schedule import published_sigmas
+from ..constants import TIMESTEPS
+from .conds import ClipConditions
+
+PUBLISHED_SCHEDULE = "published"
+
+
+def scheduler_names() -> list[str]:
+    """The published schedule, then the host's."""
+    return [PUBLISHED_SCHEDULE, *comfy.samplers.SCHEDULER_NAMES]
+
+
+def sampler_names() -> list[str]:
+    """The host's samplers."""
+    return list(comfy.samplers.SAMPLER_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """How to sample.
+
+    Attributes:
+        seed: noise of clip r is drawn with ``seed + r``.
+        cfg: guidance scale; 1 runs one pass per step.
+        shift: pushes the schedule towards high noise.
+        sampler, scheduler: names from `sampler_names` and `scheduler_names`.
+    """
+
+    seed: int
+    steps: int
+    cfg: float
+    shift: float
+    sampler: str
+    scheduler: str
+
+
+def with_shift(patcher: Any, shift: float) -> Any:
+    """A clone of the model whose host schedules use `shift`."""
+
+    class Shifted(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
+        pass
+
+    sampling = Shifted(patcher.model.model_config)
+    sampling.set_parameters(shift=shift, multiplier=TIMESTEPS)
+    clone = patcher.clone()
+    clone.add_object_patch("model_sampling", sampling)
+    return clone
+
+
+def make_sigmas(patcher: Any, settings: SampleSettings) -> Tensor:
+    """Noise levels `[steps + 1]`, from 1 to 0."""
+    if settings.scheduler == PUBLISHED_SCHEDULE:
+        return published_sigmas(settings.steps, settings.shift)
+    return comfy.samplers.calculate_sigmas(
+        patcher.get_model_object("model_sampling"), settings.scheduler, settings.steps
+    ).cpu()
+
+
+def clip_noise(latent: Tensor, seed: int) -> Tensor:
+    """Noise of a clip.
+
+    The published program draws it for the person's slot too and overwrites that slot, so the target's noise is all
+    but the first latent of a draw that is one latent longer (BI:115-160).
+    """
+    batch, channels, frames, height, width = latent.shape
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(batch, channels, frames + 1, height, width, generator=generator)[:, :, 1:]
+
+
+def sample_clip(
+    patcher: Any,
+    conditions: ClipConditions,
+    settings: SampleSettings,
+    sigmas: Tensor,
+    seed: int,
+    callback: Callable[[int, Tensor, Tensor, int], None] | None = None,
+) -> Tensor:
+    """Latents of one clip, `[1, 16, 20, h, w]`.
+
+    Args:
+        patcher: the model, from `with_shift`.
+        conditions: from `clip_conditions`.
+        sigmas: from `make_sigmas`.
+        seed: of this clip.
+        callback: called after every step.
+    """
+    guider = comfy.samplers.CFGGuider(patcher)
+    guider.set_conds(conditions.positive, conditions.negative)
+    guider.set_cfg(settings.cfg)
+    return guider.sample(
+        clip_noise(conditions.latent, seed),
+        conditions.latent,
+        comfy.samplers.sampler_object(settings.sampler),
+        sigmas,
+        callback=callback,
+        disable_pbar=True,
+        seed=seed,
+    )
