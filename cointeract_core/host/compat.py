@@ -1,4 +1,4 @@
-"""Oldest supported host, and the host symbols this pack touches.
+"""The host symbols this pack touches.
 
 Touch points, each with a test in ``tests/host``: `comfy.ldm.wan.model.WanModel_S2V` (constructor, sub-modules,
 `_forward`, `unpatchify`), `optimized_attention`, `comfy.model_base.WAN22_S2V`, `comfy.supported_models`,
@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.ops
-
-OLDEST_HOST = (0, 3, 64)
 
 
 def extras_operations(operations: Any) -> Any:

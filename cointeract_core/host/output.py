@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import folder_paths
@@ -23,7 +24,9 @@ def new_video_paths(filename_prefix: str, width: int, height: int) -> tuple[Path
         )
     folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, str(output), width, height)
     path = Path(folder) / f"{name}_{counter:05}_.mp4"
-    return path, Path(folder_paths.get_temp_directory()) / "cointeract" / path.stem
+    temp = Path(folder_paths.get_temp_directory())
+    temp.mkdir(parents=True, exist_ok=True)
+    return path, Path(tempfile.mkdtemp(prefix=f"cointeract_{path.stem}_", dir=temp))
 
 
 def output_location(path: Path) -> tuple[str, str]:

@@ -1,0 +1,23 @@
+"""ComfyUI-CoInteract: speech-driven human-object-interaction video in ComfyUI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cointeract_core.host.version import check_host_version
+
+WEB_DIRECTORY = "./web"
+
+check_host_version()
+
+
+async def comfy_entrypoint() -> Any:
+    """Register the model class and hand the nodes to the host."""
+    from .cointeract_core.host.registration import register
+    from .nodes import CoInteractExtension
+
+    register()
+    return CoInteractExtension()
+
+
+__all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]

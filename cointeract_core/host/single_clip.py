@@ -1,0 +1,86 @@
+"""One clip for the host's own sampler nodes: its conditions before, its frames after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..clips.loop import decode_target
+from ..clips.parts import ClipScene
+from ..clips.plan import ClipPlan
+from ..constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_FRAMES
+from ..errors import InputError
+from .check_files import check_vae
+from .conds import ClipConditions, clip_conditions
+from .encode import decode_latents, encode_frames
+
+
+@dataclass(frozen=True, slots=True)
+class ClipContext:
+    """What decoding a clip needs besides its latents.
+
+    Attributes:
+        plan: which clip.
+        before: the person latent for the first clip, the motion latents for later ones.
+    """
+
+    plan: ClipPlan
+    before: Tensor
+
+
+def prepare_clip_context(
+    scene: ClipScene, clip: int, vae: Any, previous_frames: Tensor | None, *, speech_to_face: bool = False
+) -> tuple[ClipConditions, ClipContext]:
+    """Conditions of clip number `clip`, and its context.
+
+    Args:
+        previous_frames: the video so far, `[F, H, W, 3]`; None for the first clip.
+
+    Raises:
+        InputError: no such clip, or frames that are missing, superfluous, too few, or of another size.
+    """
+    clips = scene.speech.plan.clips
+    if not 0 <= clip < len(clips):
+        raise InputError(f"clip is {clip}, but the speech makes clips 0 to {len(clips) - 1}; choose one of those.")
+    motion = None
+    if clip > 0:
+        motion = _motion(scene, clip, vae, previous_frames)
+    elif previous_frames is not None:
+        raise InputError(
+            "previous_frames is wired, but clip is 0, which nothing precedes; unwire it or choose a later clip."
+        )
+    conditions = clip_conditions(scene, clips[clip], motion, speech_to_face=speech_to_face)
+    return conditions, ClipContext(clips[clip], scene.person.latent if motion is None else motion)
+
+
+def _motion(scene: ClipScene, clip: int, vae: Any, frames: Tensor | None) -> Tensor:
+    if frames is None or vae is None:
+        absent = "previous_frames" if frames is None else "vae"
+        raise InputError(f"clip is {clip}, but {absent} is not wired; wire the frames of the clips before and a VAE.")
+    check_vae(vae)
+    size = scene.person.size
+    count, height, width = frames.shape[:3]
+    if count < MOTION_FRAMES or (width, height) != (size.width, size.height):
+        raise InputError(
+            f"previous_frames holds {count} frames of {width}x{height}, but at least {MOTION_FRAMES} of "
+            f"{size.width}x{size.height} are expected; wire the images of the clip before."
+        )
+    return encode_frames(vae, frames[-MOTION_FRAMES:])
+
+
+def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:
+    """Frames a sampled clip adds to the video, `[keep, H, W, 3]`.
+
+    Raises:
+        InputError: a latent of another shape than Clip Conditioning gave.
+    """
+    before = context.before
+    expected = (LATENT_CHANNELS, CLIP_TARGET_LATENTS, *before.shape[-2:])
+    if target.ndim != 5 or tuple(target.shape[1:]) != expected:
+        raise InputError(
+            f"latent has shape {tuple(target.shape)}, but clip expects (1, {', '.join(map(str, expected))}); "
+            "sample the latent that Clip Conditioning gives."
+        )
+    return decode_target(target[:1], before, lambda latents: decode_latents(vae, latents))[: context.plan.keep_frames]

@@ -1,0 +1,31 @@
+"""The nodes of the pack: each declares, validates, calls one function of the core, and wraps the result."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .conditioning import PoseEncoder, PromptEncoder, SpeechEncoder
+from .loaders import LoadCoInteractModel
+from .references import PersonReference, ProductReference
+from .sampling import ClipConditioning, Decode, DecodeClip, Sampler
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadCoInteractModel,
+    PersonReference,
+    ProductReference,
+    SpeechEncoder,
+    PoseEncoder,
+    PromptEncoder,
+    Sampler,
+    Decode,
+    ClipConditioning,
+    DecodeClip,
+]
+
+
+class CoInteractExtension(ComfyExtension):
+    """What the host asks for when it loads the pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Every node of the pack."""
+        return NODES

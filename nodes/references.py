@@ -1,0 +1,147 @@
+"""Person Reference and Product Reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io, ui
+
+from ..cointeract_core.constants import PRODUCT_PADDING
+from ..cointeract_core.host.make_parts import make_person, make_product
+from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.shapes import snap_size
+from .types import ADVANCED, CATEGORY, Person, Product, node_schema
+
+CUSTOM = "custom"
+PRESETS = {
+    "480x832 portrait": (480, 832),
+    "720x1280 portrait": (720, 1280),
+    "832x480 landscape": (832, 480),
+    "1280x720 landscape": (1280, 720),
+}
+
+
+class PersonReference(io.ComfyNode):
+    """Who speaks, and how large the video is."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractPersonReference",
+            display_name="Person Reference",
+            category=CATEGORY,
+            description="Fits the picture of the person to the size of the video and encodes it.",
+            search_aliases=["cointeract person", "reference image", "avatar"],
+            inputs=[
+                io.Image.Input("image", tooltip="The person, as they should look in the video."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE (wan_2.1_vae.safetensors)."),
+                io.Combo.Input(
+                    "size",
+                    options=[*PRESETS, CUSTOM],
+                    default="480x832 portrait",
+                    tooltip="Size of the video. Choose custom to use the width and height below.",
+                ),
+                io.Int.Input(
+                    "width", default=480, min=1, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
+                ),
+                io.Int.Input(
+                    "height", default=832, min=1, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=["crop", "stretch", "pad"],
+                    default="crop",
+                    tooltip="How a picture of another shape is fitted: crop fills the frame, pad adds a border, "
+                    "stretch distorts (as the authors' program does).",
+                ),
+            ],
+            outputs=[
+                Person.Output(display_name="person"),
+                io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, image: Any, vae: Any, size: str, width: int, height: int, fit: str) -> io.NodeOutput:
+        """Encode the person."""
+        video_size, note = snap_size(*PRESETS.get(size, (width, height)))
+        person, picture = make_person(vae, image, video_size, fit)
+        if note:
+            show_text(cls.hidden.unique_id, note)
+        return io.NodeOutput(person, picture, ui=ui.PreviewImage(picture, cls=cls))
+
+
+class ProductReference(io.ComfyNode):
+    """What the person holds and shows."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractProductReference",
+            display_name="Product Reference",
+            category=CATEGORY,
+            description="Cuts out, pads and encodes the picture of the product.",
+            search_aliases=["cointeract product", "object reference"],
+            inputs=[
+                Person.Input("person", tooltip="The person reference; the product follows its size."),
+                io.Image.Input("image", tooltip="The product, best on a plain background."),
+                io.Vae.Input("vae", tooltip="The same VAE as for the person."),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="White where the product is; the rest becomes background."
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=["pad", "crop", "stretch"],
+                    default="pad",
+                    tooltip="pad shows the whole product with a border, as the model was used by its authors.",
+                ),
+                io.Float.Input(
+                    "padding",
+                    default=PRODUCT_PADDING,
+                    min=1.0,
+                    max=4.0,
+                    step=0.05,
+                    tooltip="How much smaller than the frame the product is drawn; 1 touches the border.",
+                ),
+                io.Combo.Input(
+                    "background",
+                    options=["white", "black", "grey"],
+                    default="white",
+                    tooltip="Colour around the product and under its transparent parts.",
+                ),
+                io.Float.Input(
+                    "scale",
+                    default=1.0,
+                    min=0.1,
+                    max=4.0,
+                    step=0.05,
+                    extra_dict=ADVANCED,
+                    tooltip="Position scale of the product's tokens: below 1 suggests a smaller product.",
+                ),
+            ],
+            outputs=[
+                Product.Output(display_name="product"),
+                io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        person: Any,
+        image: Any,
+        vae: Any,
+        fit: str,
+        padding: float,
+        background: str,
+        scale: float,
+        mask: Any = None,
+    ) -> io.NodeOutput:
+        """Encode the product."""
+        product, picture = make_product(
+            vae, image, mask, person.size, fit=fit, padding=padding, background=background, scale=scale
+        )
+        return io.NodeOutput(product, picture, ui=ui.PreviewImage(picture, cls=cls))

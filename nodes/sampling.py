@@ -1,0 +1,255 @@
+"""CoInteract Sampler, Clip Conditioning and the two decoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import InputImpl, io, ui
+
+from ..cointeract_core.clips.scene import build_scene
+from ..cointeract_core.constants import DEFAULT_CFG, DEFAULT_SHIFT, DEFAULT_STEPS
+from ..cointeract_core.host.check_files import check_model, check_vae
+from ..cointeract_core.host.finish import finished_audio, finished_images
+from ..cointeract_core.host.generate import generate_video
+from ..cointeract_core.host.output import output_location
+from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
+from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
+from .types import (
+    ADVANCED,
+    CATEGORY,
+    ClipContext,
+    Person,
+    PoseClips,
+    Product,
+    PromptSet,
+    SpeechFeatures,
+    VideoClips,
+    node_schema,
+)
+
+
+def scene_inputs() -> list[Any]:
+    """Inputs that say what a video is made from."""
+    return [
+        Person.Input("person", tooltip="From Person Reference; it also sets the size."),
+        SpeechFeatures.Input("speech", tooltip="From Speech Encoder; it also sets the length."),
+        PromptSet.Input("prompts", tooltip="From Prompts."),
+        Product.Input("product", optional=True, tooltip="From Product Reference."),
+        PoseClips.Input("pose", optional=True, tooltip="From Pose Encoder."),
+    ]
+
+
+class Sampler(io.ComfyNode):
+    """The whole video, clip by clip."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractSampler",
+            display_name="CoInteract Sampler",
+            category=CATEGORY,
+            description="Makes all clips of the video and writes them to the output folder as they finish.",
+            search_aliases=["cointeract", "talking video", "product ad", "human object interaction"],
+            inputs=[
+                io.Model.Input("model", tooltip="From Load CoInteract Model."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
+                *scene_inputs(),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**63 - 1,
+                    control_after_generate=True,
+                    tooltip="The first clip uses this seed, each following clip the next one.",
+                ),
+                io.Int.Input("steps", default=DEFAULT_STEPS, min=1, max=1000, tooltip="Steps per clip."),
+                io.Float.Input(
+                    "cfg",
+                    default=DEFAULT_CFG,
+                    min=1.0,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="Guidance by prompt and speech; 1 takes half the time and ignores the negative prompt.",
+                ),
+                io.Float.Input(
+                    "shift", default=DEFAULT_SHIFT, min=0.1, max=100.0, step=0.1, tooltip="Shift of the schedule."
+                ),
+                io.Combo.Input("sampler_name", options=sampler_names(), default="euler", tooltip="Any host sampler."),
+                io.Combo.Input(
+                    "scheduler",
+                    options=scheduler_names(),
+                    default=PUBLISHED_SCHEDULE,
+                    tooltip="published is the schedule of the authors' program; the others are the host's.",
+                ),
+                io.Boolean.Input(
+                    "speech_to_face",
+                    default=False,
+                    extra_dict=ADVANCED,
+                    tooltip="Let the speech move only what the model's router takes for a face.",
+                ),
+                io.String.Input(
+                    "filename_prefix", default="CoInteract/ad", tooltip="Name of the mp4 below the output folder."
+                ),
+            ],
+            outputs=[VideoClips.Output(display_name="clips")],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        vae: Any,
+        person: Any,
+        speech: Any,
+        prompts: Any,
+        seed: int,
+        steps: int,
+        cfg: float,
+        shift: float,
+        sampler_name: str,
+        scheduler: str,
+        speech_to_face: bool,
+        filename_prefix: str,
+        product: Any = None,
+        pose: Any = None,
+    ) -> io.NodeOutput:
+        """Make the video."""
+        check_model(model)
+        check_vae(vae)
+        scene, notes = build_scene(person, speech, prompts, product, pose)
+        for note in notes:
+            show_text(cls.hidden.unique_id, note)
+        video = generate_video(
+            model,
+            vae,
+            scene,
+            SampleSettings(seed, steps, cfg, shift, sampler_name, scheduler),
+            filename_prefix=filename_prefix,
+            node_id=cls.hidden.unique_id,
+            speech_to_face=speech_to_face,
+        )
+        return io.NodeOutput(video)
+
+
+class Decode(io.ComfyNode):
+    """The finished video in the host's own types."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractDecode",
+            display_name="CoInteract Decode",
+            category=CATEGORY,
+            description="Shows the finished video and gives it out as frames, sound and VIDEO at 25 fps.",
+            search_aliases=["cointeract video"],
+            inputs=[
+                VideoClips.Input("clips", tooltip="From CoInteract Sampler."),
+                io.Boolean.Input(
+                    "all_frames",
+                    default=True,
+                    tooltip="Load every frame into IMAGE (11 MB a frame at 720x1280). Off: the last frame only; VIDEO "
+                    "is not affected.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images"),
+                io.Audio.Output(display_name="audio", tooltip="The original sound, cut to the video."),
+                io.Video.Output(display_name="video", tooltip="The mp4 on disk, 25 fps with sound."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, clips: Any, all_frames: bool) -> io.NodeOutput:
+        """Give the video out."""
+        filename, subfolder = output_location(clips.path)
+        preview = ui.PreviewVideo([ui.SavedResult(filename, subfolder, io.FolderType.output)])
+        images = finished_images(clips, all_frames)
+        return io.NodeOutput(images, finished_audio(clips), InputImpl.VideoFromFile(str(clips.path)), ui=preview)
+
+
+class ClipConditioning(io.ComfyNode):
+    """One clip for the host's own samplers."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractClipConditioning",
+            display_name="Clip Conditioning",
+            category=CATEGORY,
+            description="One clip as positive, negative and latent for KSampler or SamplerCustomAdvanced.",
+            search_aliases=["cointeract ksampler"],
+            inputs=[
+                *scene_inputs(),
+                io.Int.Input("clip", default=0, min=0, max=999, tooltip="Which clip, counted from 0."),
+                io.Vae.Input("vae", optional=True, tooltip="Needed with previous_frames."),
+                io.Image.Input(
+                    "previous_frames",
+                    optional=True,
+                    tooltip="The video so far; its last 73 frames lead into this clip.",
+                ),
+                io.Boolean.Input(
+                    "speech_to_face",
+                    default=False,
+                    extra_dict=ADVANCED,
+                    tooltip="Let the speech move only what the model's router takes for a face.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive"),
+                io.Conditioning.Output(display_name="negative"),
+                io.Latent.Output(display_name="latent"),
+                ClipContext.Output(display_name="clip", tooltip="For Decode Clip."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        person: Any,
+        speech: Any,
+        prompts: Any,
+        clip: int,
+        speech_to_face: bool,
+        product: Any = None,
+        pose: Any = None,
+        vae: Any = None,
+        previous_frames: Any = None,
+    ) -> io.NodeOutput:
+        """Make the conditions of one clip."""
+        scene, _ = build_scene(person, speech, prompts, product, pose)
+        conditions, context = prepare_clip_context(scene, clip, vae, previous_frames, speech_to_face=speech_to_face)
+        return io.NodeOutput(conditions.positive, conditions.negative, {"samples": conditions.latent}, context)
+
+
+class DecodeClip(io.ComfyNode):
+    """Frames of one clip sampled by the host."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return node_schema(
+            node_id="CoInteractDecodeClip",
+            display_name="Decode Clip",
+            category=CATEGORY,
+            description="Decodes one clip behind what came before it, so that clips join without a seam.",
+            search_aliases=["cointeract vae decode"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="What the sampler made of Clip Conditioning's latent."),
+                ClipContext.Input("clip", tooltip="From Clip Conditioning."),
+                io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
+            ],
+            outputs=[io.Image.Output(display_name="images", tooltip="The frames this clip adds to the video.")],
+        )
+
+    @classmethod
+    def execute(cls, latent: Any, clip: Any, vae: Any) -> io.NodeOutput:
+        """Decode the clip."""
+        check_vae(vae)
+        return io.NodeOutput(decode_clip(vae, latent["samples"], clip))

@@ -1,0 +1,25 @@
+"""Wire types of this pack; wherever the host has a type, the host's is used."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from comfy_api.latest import io
+
+CATEGORY = "CoInteract"
+ADVANCED = {"advanced": True}  # as an extra entry: older hosts have no argument for it, every page knows it
+
+Person = io.Custom("COINTERACT_PERSON")
+Product = io.Custom("COINTERACT_PRODUCT")
+SpeechFeatures = io.Custom("COINTERACT_SPEECH")
+PoseClips = io.Custom("COINTERACT_POSE")
+PromptSet = io.Custom("COINTERACT_PROMPTS")
+ClipContext = io.Custom("COINTERACT_CLIP")
+VideoClips = io.Custom("COINTERACT_VIDEO")
+
+
+def node_schema(**fields: Any) -> io.Schema:
+    """A schema without the fields the running host does not know yet (`search_aliases`)."""
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in fields.items() if name in known})
