@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ..clips.loop import run_clips
 from ..clips.parts import ClipScene, FinishedVideo
-from ..clips.plan import ClipPlan
 from ..clips.writer import ClipWriter
-from .conds import clip_conditions
 from .encode import decode_latents, encode_frames
 from .output import new_video_paths
 from .progress import RunProgress
-from .sampling import SampleSettings, make_sigmas, sample_clip, with_shift
+from .sampling import SampleSettings, clip_sampler, make_sigmas, with_shift
 
 log = logging.getLogger("cointeract")
 
@@ -52,11 +50,6 @@ def generate_video(
     path, work = new_video_paths(filename_prefix, size.width, size.height)
     writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
 
-    def sample(clip: ClipPlan, motion: Tensor | None) -> Tensor:
-        conditions = clip_conditions(scene, clip, motion, speech_to_face=speech_to_face)
-        seed = clip.index if scene.speech.reference_behaviour else settings.seed + clip.index
-        return sample_clip(model, conditions, settings, sigmas, seed, progress.callback(clip.index))
-
     def announced(what: str, work_on: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def call(tensor: Tensor) -> Tensor:
             progress.say(f"{writer.frames} of {plan.frames} frames finished, {what}")
@@ -67,7 +60,7 @@ def generate_video(
     clips = run_clips(
         plan,
         scene.person.latent,
-        sample=sample,
+        sample=clip_sampler(model, scene, settings, sigmas, progress.callback, speech_to_face=speech_to_face),
         decode=announced("decoding the next clip", lambda latents: decode_latents(vae, latents)),
         encode=announced("encoding motion frames", lambda frames: encode_frames(vae, frames)),
         eight_bit_hand_over=scene.speech.reference_behaviour,

@@ -11,11 +11,14 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ..clips.parts import ClipScene
+from ..clips.plan import ClipPlan
 from ..clips.schedule import published_sigmas
 from ..constants import TIMESTEPS
-from .conds import ClipConditions
+from .conds import ClipConditions, clip_conditions
 
 PUBLISHED_SCHEDULE = "published"
+StepCallback = Callable[[int, Tensor, Tensor, int], None]  # step, denoised, noisy, steps
 
 
 def scheduler_names() -> list[str]:
@@ -86,7 +89,7 @@ def sample_clip(
     settings: SampleSettings,
     sigmas: Tensor,
     seed: int,
-    callback: Callable[[int, Tensor, Tensor, int], None] | None = None,
+    callback: StepCallback | None = None,
 ) -> Tensor:
     """Latents of one clip, `[1, 16, 20, h, w]`.
 
@@ -109,3 +112,26 @@ def sample_clip(
         disable_pbar=True,
         seed=seed,
     )
+
+
+def clip_sampler(
+    patcher: Any,
+    scene: ClipScene,
+    settings: SampleSettings,
+    sigmas: Tensor,
+    callback_for: Callable[[int], StepCallback],
+    *,
+    speech_to_face: bool = False,
+) -> Callable[[ClipPlan, Tensor | None], Tensor]:
+    """The `sample` function of `run_clips` for a scene.
+
+    Args:
+        callback_for: gives the step callback of a clip by its number.
+    """
+
+    def sample(clip: ClipPlan, motion: Tensor | None) -> Tensor:
+        conditions = clip_conditions(scene, clip, motion, speech_to_face=speech_to_face)
+        seed = clip.index if scene.speech.reference_behaviour else settings.seed + clip.index
+        return sample_clip(patcher, conditions, settings, sigmas, seed, callback_for(clip.index))
+
+    return sample

@@ -1,0 +1,112 @@
+"""The whole loop over clips against a recorded run of the authors' program: sampler, guidance, VAE, hand-over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..clips.loop import FinishedClip, run_clips
+from ..clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
+from ..clips.plan import plan_video
+from ..clips.scene import build_scene
+from ..conditioning.images import check_image, fit_person, fit_product
+from ..conditioning.speech import features_at_25fps
+from ..constants import MOTION_LATENTS
+from ..host.sampling import PUBLISHED_SCHEDULE, SampleSettings, clip_sampler, make_sigmas, with_shift
+from ..shapes import VideoSize
+from .golden import Check, Golden, compare
+from .tiny import build_patcher, build_vae
+
+# One rounding may fall to the other side of an 8-bit step; each such pixel moves the next clip's motion latents.
+EIGHT_BIT_STEP = 1.0
+CARRIED = 5e-3  # what flipped pixels may move the second clip's latents
+GUIDED = 5e-5  # guidance scale 3 multiplies the float32 noise of two predictions; two steps and a VAE follow
+HEARD = 333  # hidden states the recorded run was given (info.replaced)
+
+
+def check_clips(golden: Golden) -> Iterator[Check]:
+    """Replay the run twice: with the recorded motion latents, then with our own hand-over."""
+    steps, cfg, shift = _settings(golden)
+    vae = build_vae(golden.neighbour(golden.info["weights_from"]["vae"].split(" ")[0]))
+    patcher = build_patcher(golden.neighbour(golden.info["weights_from"]["dit"].split(" ")[0]))
+    model = with_shift(patcher, shift)
+    to_model, to_vae = patcher.model.process_latent_in, patcher.model.process_latent_out
+    scene = _scene(golden, vae)
+    yield compare("person latent", to_model(scene.person.latent), golden["mid.person_latent"])
+    yield compare("product latent", to_model(scene.product.latent), golden["mid.encode_product"])
+
+    settings = SampleSettings(0, steps, cfg, shift, "euler", PUBLISHED_SCHEDULE)
+    recorded = to_vae(golden["out.decode_input_clip1"][:, :, :MOTION_LATENTS])
+    seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def run(encode: Callable[[Tensor], Tensor]) -> list[FinishedClip]:
+        seen.clear()
+
+        def callback_for(clip: int) -> Callable[..., None]:
+            def keep(step: int, denoised: Tensor, noisy: Tensor, _total: int) -> None:
+                seen[clip * steps + step] = (noisy.clone(), denoised.clone())
+
+            return keep
+
+        sample = clip_sampler(model, scene, settings, make_sigmas(model, settings), callback_for)
+        return list(
+            run_clips(
+                scene.speech.plan,
+                scene.person.latent,
+                sample=sample,
+                decode=vae.decode,
+                encode=encode,
+                eight_bit_hand_over=True,
+            )
+        )
+
+    finished = run(lambda _frames: recorded)
+    for step, (noisy, denoised) in seen.items():
+        sigma = golden.info["timesteps"][step] / 1000.0
+        yield compare(f"sample of step {step}", noisy, golden[f"out.step{step}.sample_in"][:, :, 1:], GUIDED)
+        flow = (noisy - denoised) / sigma
+        yield compare(f"guided flow of step {step}", flow, golden[f"out.step{step}.cfg_pred"][:, :, 1:], GUIDED)
+    for clip in finished:
+        theirs = golden[f"out.decode_input_clip{clip.plan.index}"][:, :, -clip.target.shape[2] :]
+        yield compare(f"latents of clip {clip.plan.index}", to_model(clip.target), theirs, GUIDED)
+    yield from _frames(golden, finished, "")
+
+    finished = run(vae.encode)
+    theirs = golden["out.decode_input_clip1"][:, :, MOTION_LATENTS:]
+    yield compare("latents of clip 1 with our own motion frames", to_model(finished[1].target), theirs, CARRIED)
+    yield from _frames(golden, finished, " with our own motion frames")
+
+
+def _frames(golden: Golden, finished: list[FinishedClip], how: str) -> Iterator[Check]:
+    pixels = torch.cat([clip.frames for clip in finished]).mul(255).round()
+    chosen = pixels[golden.info["frames_index"]]
+    yield compare(f"frames{how} (8-bit steps)", chosen, golden["out.frames_u8"].float(), EIGHT_BIT_STEP)
+    means = pixels.mean(dim=(1, 2, 3))
+    yield compare(f"mean of every frame{how} (8-bit steps)", means, golden["out.frames_mean"].float(), 0.01)
+
+
+def _settings(golden: Golden) -> tuple[int, float, float]:
+    """Steps, guidance scale and shift, which the file states in its title."""
+    words = golden.info["title"].replace(",", " ").replace(")", " ").replace("(", " ").split()
+    steps = int(words[words.index("steps") - 1])
+    return steps, float(words[words.index("cfg") + 1]), float(words[words.index("shift") + 1])
+
+
+def _scene(golden: Golden, vae: Any) -> ClipScene:
+    person_image, product_image = (
+        check_image(golden[f"in.{name}_image"][None].float() / 255.0, name) for name in ("person", "product")
+    )
+    size = VideoSize(person_image.shape[1], person_image.shape[0])
+    person = PersonReference(vae.encode(fit_person(person_image, size, "stretch")), size)
+    product = ProductReference(vae.encode(fit_product(product_image, None, size)), 1.0)
+    features = features_at_25fps(golden["in.hidden_states"][:, :HEARD].float(), None)
+    clips = sum(1 for name in golden.tensors if name.startswith("out.decode_input_clip"))
+    plan = plan_video(features.shape[-1], clips, max_clips=clips, reference_behaviour=True)
+    speech = Speech(features, torch.zeros(1, 1, 1), 16000, plan, reference_behaviour=True)
+    texts = [golden[f"in.context_{name}"] for name in ("first", "second")]
+    prompts = Prompts(tuple([[text, {}]] for text in texts), [[golden["in.context_negative"], {}]])
+    scene, _ = build_scene(person, speech, prompts, product)
+    return scene
