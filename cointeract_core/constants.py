@@ -43,6 +43,8 @@ TIMESTEPS = 1000
 # -- audio (DIT:1137) -------------------------------------------------------------------------------------
 AUDIO_SAMPLE_RATE = 16000  # wav2vec2
 AUDIO_FEATURE_RATE = 50  # hidden states a second
+AUDIO_STRIDE_SAMPLES = 320  # wav2vec2: samples from one hidden state to the next
+AUDIO_FIELD_SAMPLES = 400  # wav2vec2: samples one hidden state hears
 AUDIO_LAYERS = 25
 AUDIO_DIM = 1024
 AUDIO_PREFIX_FRAMES = 73  # the first frame repeated in front of each clip
@@ -55,6 +57,10 @@ DEFAULT_STEPS = 40
 DEFAULT_CFG = 7.0
 DEFAULT_SHIFT = 7.0
 PRODUCT_PADDING = 1.25  # BI:79 the product is shrunk by this before padding
+
+# -- training (BB=diffsynth/utils/bbox_utils.py, TR) --------------------------------------------------------
+BOX_FIRST_FRAME = 2  # BB: a box of frame n belongs to latent floor((n - 2) / 4)
+ROUTER_WEIGHT_BASE, ROUTER_WEIGHT_HAND, ROUTER_WEIGHT_FACE = 1.0, 10.0, 10.0  # BB, paper section 3
 
 # -- the 14B backbone -------------------------------------------------------------------------------------
 AUDIO_INJECT_LAYERS = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39)

@@ -1,0 +1,1 @@
+"""Inputs of a clip: pictures, speech, pose, motion frames and prompts."""

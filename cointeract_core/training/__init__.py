@@ -1,0 +1,1 @@
+"""What training needs besides the model: token masks, router targets, noise levels."""
