@@ -1,0 +1,1 @@
+"""Names, recognition, merging and saving of model files; nothing here needs ComfyUI."""

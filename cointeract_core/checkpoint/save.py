@@ -1,0 +1,44 @@
+"""Write a model file so that a half-written one is never left under its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .keys import lora_to_official
+
+FORMAT = {"format": "pt"}
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file: beside its place first, then under its name in one step.
+
+    Args:
+        metadata: text kept in the header.
+
+    Raises:
+        OSError: the folder is not there, cannot be written, or is full; nothing is left behind.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(whole, beside, {**FORMAT, **(metadata or {})})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_adapter(
+    lora: Mapping[str, Tensor], extras: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write an adapter under the authors' names, so that their programs read it too.
+
+    Args:
+        lora: LoRA tensors in any accepted form.
+        extras: router, experts and HOI stream under our names.
+    """
+    save_tensors({lora_to_official(name): tensor for name, tensor in {**lora, **extras}.items()}, path, metadata)

@@ -1,0 +1,53 @@
+"""Names and shapes of the model a state dict should fill, from the host's own classes without any memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_detection
+import comfy.ops
+import torch
+
+from ..checkpoint.header import Header
+from ..errors import ModelFileError
+from .dit import CoInteractDiT
+
+Shapes = dict[str, tuple[int, ...]]
+# parts of the host's configuration that say how to keep a model, not which one it is
+KEEPING = ("dtype", "extras_dtype", "image_model")
+
+
+def detect_config(what: str, header: Header) -> dict[str, Any]:
+    """The host's configuration for a base, from names and shapes under our names.
+
+    Args:
+        what: input and file, for the error.
+
+    Raises:
+        ModelFileError: the host does not take it for a Wan2.2-S2V model.
+    """
+    meta = {name: torch.empty(info.shape, device="meta") for name, info in header.items()}
+    try:
+        config = comfy.model_detection.detect_unet_config(meta, "")
+    except KeyError as error:
+        raise ModelFileError(
+            f"{what} lacks {error.args[0]}, but a whole Wan2.2-S2V model was expected; download it again."
+        ) from error
+    if config is None or config.get("model_type") != "s2v":
+        raise ModelFileError(
+            f"{what} is no Wan2.2-S2V model to this ComfyUI, but one was expected; choose another base, or update "
+            "ComfyUI where the file is newer than it."
+        )
+    return config
+
+
+def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
+    """Our names and shapes of a whole model.
+
+    Args:
+        config: the host's configuration.
+        extras: `expert_hidden`, `hoi_stream` and `plain_marker` of `CoInteractDiT`.
+    """
+    which = {key: value for key, value in {**config, **extras}.items() if key not in KEEPING}
+    model = CoInteractDiT(**which, device=torch.device("meta"), operations=comfy.ops.disable_weight_init)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
