@@ -56,7 +56,7 @@ def _training(name: str, values: dict[str, Any]) -> Iterator[Check]:
     summary = {"mean": weights.mean(), "min": weights.min(), "max": weights.max()}
     for kind, ours in summary.items():
         yield compare(f"{name}: {kind} of the weights", ours, torch.tensor(values[f"weights_{kind}"]))
-    # the file's sum is a float32 one, whose last digits depend on the order of adding; per weight it compares as the rest
+    # the file's sum is float32, whose last digits depend on the order of adding; per weight it compares like the rest
     yield compare(
         f"{name}: sum of the weights, per weight", weights.mean(), torch.tensor(values["weights_sum"] / len(weights))
     )
