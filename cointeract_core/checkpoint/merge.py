@@ -122,13 +122,13 @@ def check_pair(what: str, base: Identity, adapter: Identity) -> None:
 def check_tensors(what: str, found: Mapping[str, TensorInfo], expected: Shapes) -> None:
     """Compare our names and shapes with those of the model.
 
-    A tensor beside a known layer's weight, such as a scale, belongs to the layer's number format and is the host's
-    to judge; so are the packed shapes of such layers.
+    A tensor beside a backbone layer's weight, such as a scale, belongs to the layer's number format and is the host's
+    to judge; so are the packed shapes of such layers.  Our extras are never kept that way.
 
     Raises:
         CheckpointKeysError: unknown, missing, or of another shape.
     """
-    layers = {name.rpartition(".")[0] for name in expected if name.endswith(".weight")}
+    layers = {name.rpartition(".")[0] for name in expected if name.endswith(".weight") and not name.startswith(EXTRAS)}
     companions = {
         name
         for name in found.keys() - expected.keys()

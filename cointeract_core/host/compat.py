@@ -8,9 +8,11 @@ Touch points, each with a test in ``tests/host``: `comfy.ldm.wan.model.WanModel_
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import comfy.ops
+import comfy.sd
 
 
 def extras_operations(operations: Any) -> Any:
@@ -22,3 +24,15 @@ def extras_operations(operations: Any) -> Any:
     if getattr(operations, "__module__", "").startswith("comfy.") or operations is None:
         return comfy.ops.manual_cast
     return operations
+
+
+def load_state_dict_as_model(state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None) -> Any:
+    """The host's loader of diffusion models; None where it does not know the model.
+
+    Args:
+        metadata: of the file, where newer hosts keep how its layers are quantised; older ones do not ask for it.
+    """
+    load = comfy.sd.load_diffusion_model_state_dict
+    if "metadata" in inspect.signature(load).parameters:
+        return load(state, model_options=options, metadata=metadata)
+    return load(state, model_options=options)

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.supported_models
+import torch
 
+from ..checkpoint.keys import EXPERT_KEY, EXPERT_WIDTH_KEY, EXTRAS, HOI_KEY, PLAIN_KEY
 from ..constants import DEFAULT_SHIFT
 from .base_model import CoInteractModel
-
-EXPERT_KEY = "cointeract.experts.0.router.0.weight"
-HOI_KEY = "cointeract.hoi.patch_embedding.weight"
-PLAIN_KEY = "cointeract.plain"  # marks a base without adapter that should still run our forward
-EXPERT_WIDTH_KEY = "cointeract.experts.0.hand.fc1.weight"
 
 
 def find_key(state_dict: dict[str, Any], suffix: str) -> str | None:
     """The key ending in `suffix` under whatever prefix a loader hands over."""
     return next((key for key in state_dict if key.endswith(suffix)), None)
+
+
+def widest_dtype(state_dict: dict[str, Any]) -> torch.dtype | None:
+    """The precision that holds every extra exactly; None where they are quantised by a third party."""
+    extras = [value for key, value in state_dict.items() if EXTRAS in key and not key.endswith(PLAIN_KEY)]
+    dtypes = {value.dtype for value in extras if value.is_floating_point()}
+    if {torch.float16, torch.bfloat16} <= dtypes:
+        return torch.float32
+    return max(dtypes, key=lambda dtype: dtype.itemsize, default=None)
 
 
 class CoInteractConfig(comfy.supported_models.WAN22_S2V):
@@ -37,7 +43,7 @@ class CoInteractConfig(comfy.supported_models.WAN22_S2V):
         width_key = find_key(state_dict, EXPERT_WIDTH_KEY)
         if width_key is not None:
             self.unet_config["expert_hidden"] = state_dict[width_key].shape[0]
-            self.unet_config["extras_dtype"] = state_dict[width_key].dtype
+        self.unet_config["extras_dtype"] = widest_dtype(state_dict)
         self.unet_config["hoi_stream"] = find_key(state_dict, HOI_KEY) is not None
         self.unet_config["plain_marker"] = find_key(state_dict, PLAIN_KEY) is not None
         return CoInteractModel(self, device=device)

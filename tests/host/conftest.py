@@ -1,0 +1,148 @@
+"""Tiny model files in the forms users own, in the host's own folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+DIM, FFN, LAYERS, HIDDEN, RANK = 128, 192, 2, 16, 4
+LORA_MODULES = [f"blocks.{n}.{kind}_attn.{part}" for n in range(LAYERS) for kind in ("self", "cross") for part in "qkvo"]
+LORA_MODULES += [f"blocks.{n}.ffn.ffn_base.{layer}" for n in range(LAYERS) for layer in (0, 2)]
+LORA_MODULES += [f"audio_injector.injector.{n}.{part}" for n in range(12) for part in "qkvo"]
+
+
+def filled(shapes: dict[str, tuple[int, ...]], dtype: torch.dtype, seed: int) -> dict[str, torch.Tensor]:
+    """Small random values of the given shapes."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: (torch.randn(shape, generator=generator) * 0.02).to(dtype) for name, shape in shapes.items()}
+
+
+def base_state(dtype: torch.dtype = torch.bfloat16, dim: int = DIM) -> dict[str, torch.Tensor]:
+    """A tiny Wan2.2-S2V state dict, its names and shapes from the host's own class."""
+    import comfy.ops
+    from comfy.ldm.wan.model import WanModel_S2V
+
+    model = WanModel_S2V(
+        dim=dim,
+        ffn_dim=FFN,
+        num_heads=dim // 128,
+        num_layers=LAYERS,
+        device="meta",
+        operations=comfy.ops.disable_weight_init,
+    )
+    return filled({name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, dtype, 1)
+
+
+def adapter_state(
+    rank: int = RANK, dim: int = DIM, dtype: torch.dtype = torch.bfloat16, hoi: bool = False
+) -> dict[str, torch.Tensor]:
+    """A tiny adapter under the authors' names."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for module in LORA_MODULES:
+        out = FFN if module.endswith("ffn_base.0") else dim
+        into = FFN if module.endswith("ffn_base.2") else dim
+        shapes[f"{module}.lora_A.default.weight"] = (rank, into)
+        shapes[f"{module}.lora_B.default.weight"] = (out, rank)
+    for n in range(LAYERS):
+        ffn = f"blocks.{n}.ffn"
+        router = {"0.weight": (dim // 2, dim), "0.bias": (dim // 2,), "2.weight": (dim // 2,), "2.bias": (dim // 2,)}
+        router |= {"3.weight": (3, dim // 2), "3.bias": (3,)}
+        shapes |= {f"{ffn}.router.{name}": shape for name, shape in router.items()}
+        for expert in ("hand_expert", "face_expert"):
+            shapes |= {f"{ffn}.{expert}.fc1.weight": (HIDDEN, dim), f"{ffn}.{expert}.fc1.bias": (HIDDEN,)}
+            shapes |= {f"{ffn}.{expert}.fc2.weight": (dim, HIDDEN), f"{ffn}.{expert}.fc2.bias": (dim,)}
+        if hoi:
+            shapes[f"blocks.{n}.depth_modulation"] = (1, 6, dim)
+    if hoi:
+        shapes |= {"depth_patch_embedding.weight": (dim, 16, 1, 2, 2), "depth_patch_embedding.bias": (dim,)}
+        shapes |= {"depth_head.head.weight": (64, dim), "depth_head.head.bias": (64,)}
+        shapes |= {"depth_head.modulation": (1, 2, dim), "depth_cond_mask.weight": (1, dim)}
+    return filled(shapes, dtype, 2)
+
+
+def expert_tensors(adapter: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Router and experts of an adapter under the names the model has."""
+    words = {"router": "router", "hand_expert": "hand", "face_expert": "face"}
+    found = {}
+    for name, tensor in adapter.items():
+        parts = name.split(".")
+        if parts[0] == "blocks" and parts[2] == "ffn" and parts[3] in words:
+            found[".".join(["cointeract.experts", parts[1], words[parts[3]], *parts[4:]])] = tensor
+    return found
+
+
+def merged_state(dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
+    """A base with experts in one state dict, under our names."""
+    return base_state(dtype) | expert_tensors(adapter_state())
+
+
+def scaled_fp8(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The repackaged form: linear weights in fp8 with a scale beside each, and the host's mark."""
+    out = dict(state)
+    for name, tensor in state.items():
+        if name.endswith(".weight") and tensor.ndim == 2 and not name.startswith(("trainable", "cointeract")):
+            scale = tensor.float().abs().max() / 448.0
+            out[name] = (tensor.float() / scale).to(torch.float8_e4m3fn)
+            out[name.removesuffix("weight") + "scale_weight"] = scale.reshape(())
+    out["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SimpleNamespace:
+    """Builders of tiny state dicts."""
+    return SimpleNamespace(
+        DIM=DIM,
+        FFN=FFN,
+        LAYERS=LAYERS,
+        RANK=RANK,
+        LORA_MODULES=LORA_MODULES,
+        base=base_state,
+        adapter=adapter_state,
+        merged=merged_state,
+        scaled_fp8=scaled_fp8,
+        experts=expert_tensors,
+    )
+
+
+@pytest.fixture
+def model_folder(host: Path) -> Iterator[Callable[[str], Path]]:
+    """Folders of the host's model files; what a test puts there is removed after it."""
+    import folder_paths
+
+    made: list[Path] = []
+
+    def folder(kind: str) -> Path:
+        path = Path(folder_paths.get_folder_paths(kind)[-1])
+        path.mkdir(parents=True, exist_ok=True)
+        made.append(path)
+        return path
+
+    yield folder
+    for path in made:
+        for file in path.iterdir():
+            file.unlink()
+
+
+@pytest.fixture
+def put(model_folder: Callable[[str], Path]) -> Callable[..., str]:
+    """Write a state dict into a folder of the host and give its name there."""
+
+    def write(kind: str, name: str, state: dict[str, torch.Tensor]) -> str:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, model_folder(kind) / name)
+        return name
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def registered(host: Path) -> None:
+    """Our entry in the host's list of models."""
+    from cointeract_pack.cointeract_core.host.registration import register
+
+    register()

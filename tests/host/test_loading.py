@@ -1,0 +1,196 @@
+"""Load CoInteract Model and the host's own loaders on every form of file users own."""
+
+from __future__ import annotations
+
+import comfy.model_base
+import comfy.sd
+import pytest
+import torch
+from cointeract_pack.cointeract_core.host.base_model import CoInteractModel
+from cointeract_pack.cointeract_core.host.loader import load_cointeract
+from safetensors.torch import save_file
+
+pytestmark = pytest.mark.usefixtures("registered")
+
+
+def loaded_state(patcher):
+    """The transformer's tensors."""
+    return patcher.model.diffusion_model.state_dict()
+
+
+def same_bits(ours, theirs):
+    """Equal dtype and equal bits."""
+    return ours.dtype == theirs.dtype and torch.equal(ours.view(torch.uint8), theirs.contiguous().view(torch.uint8))
+
+
+def check_experts(patcher, adapter, tiny):
+    """Router and experts are those of the adapter, bit by bit."""
+    state, experts = loaded_state(patcher), tiny.experts(adapter)
+    assert len(experts) == 14 * tiny.LAYERS
+    for name, tensor in experts.items():
+        assert same_bits(state[name], tensor), name
+
+
+@pytest.mark.parametrize("form", ["bf16", "fp16", "fp32", "fp8", "scaled fp8", "all in one"])
+@pytest.mark.parametrize("weight_dtype", ["default", "fp8_e4m3fn", "fp8_e5m2"])
+def test_experts_stay_bit_exact_over_any_base(form, weight_dtype, tiny, put):
+    dtypes = {"fp16": torch.float16, "fp32": torch.float32}
+    state = tiny.base(dtypes.get(form, torch.bfloat16))
+    if form == "fp8":
+        state = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in state.items()}
+    elif form == "scaled fp8":
+        state = tiny.scaled_fp8(state)
+    elif form == "all in one":
+        state = {f"model.diffusion_model.{name}": tensor for name, tensor in state.items()} | {"vae.x": torch.ones(1)}
+    adapter = tiny.adapter()
+    base = put("diffusion_models", "base.safetensors", state)
+    patches = put("model_patches", "checkpoint.safetensors", adapter)
+    loaded = load_cointeract(base, patches, weight_dtype=weight_dtype)
+    assert isinstance(loaded.patcher.model, CoInteractModel)
+    assert loaded.report == "136 LoRA tensors, 28 expert tensors, 0 unknown"
+    check_experts(loaded.patcher, adapter, tiny)
+    kept = loaded_state(loaded.patcher)["blocks.0.self_attn.q.weight"].dtype
+    wanted = torch.float8_e5m2 if weight_dtype == "fp8_e5m2" else torch.float8_e4m3fn
+    if form == "scaled fp8":
+        wanted = torch.float8_e4m3fn
+    if weight_dtype != "default" or form == "scaled fp8":  # a plain fp8 file is widened where memory allows it
+        assert kept == wanted
+
+
+@pytest.mark.parametrize("prefix", ["", "diffusion_model.", "model.diffusion_model.", "pipe.dit.", "base_model.model."])
+@pytest.mark.parametrize("ending", [".default.weight", ".weight"])
+def test_every_naming_of_an_adapter(prefix, ending, tiny, put):
+    base = put("diffusion_models", "base.safetensors", tiny.base())
+    adapter = {prefix + name.replace(".default.weight", ending): value for name, value in tiny.adapter().items()}
+    loaded = load_cointeract(base, put("loras", "checkpoint.safetensors", adapter))
+    assert loaded.report == "136 LoRA tensors, 28 expert tensors, 0 unknown"
+    assert len(loaded.patcher.patches) == 68
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.8, 0.0])
+def test_lora_is_applied_without_a_rank_factor(strength, tiny, put):
+    base, adapter = tiny.base(torch.float32), tiny.adapter()
+    files = put("diffusion_models", "base.safetensors", base), put("model_patches", "a.safetensors", adapter)
+    patcher = load_cointeract(*files, strength=strength).patcher
+    patcher.patch_model(device_to=torch.device("cpu"))
+    state = loaded_state(patcher)
+    for module in tiny.LORA_MODULES:
+        down, up = (adapter[f"{module}.lora_{part}.default.weight"].float() for part in "AB")
+        name = module.replace("ffn_base.", "") + ".weight"
+        merged = base[name] + strength * (up @ down)
+        assert (state[name].float() - merged).abs().max() <= torch.finfo(state[name].dtype).eps, name
+    patcher.unpatch_model()
+
+
+def test_alpha_scales_where_a_file_brings_it(tiny, put):
+    base, adapter = tiny.base(torch.float32), tiny.adapter(rank=8)
+    adapter["blocks.0.self_attn.q.alpha"] = torch.tensor(4.0)
+    files = put("diffusion_models", "base.safetensors", base), put("model_patches", "a.safetensors", adapter)
+    loaded = load_cointeract(*files)
+    assert loaded.report == "137 LoRA tensors, 28 expert tensors, 0 unknown"
+    patches = loaded.patcher.patches["diffusion_model.blocks.0.self_attn.q.weight"]
+    assert patches[0][1].weights[2] == 4.0
+
+
+def test_hoi_tensors_are_left_out(tiny, put):
+    base = put("diffusion_models", "base.safetensors", tiny.base())
+    loaded = load_cointeract(base, put("model_patches", "a.safetensors", tiny.adapter(hoi=True)))
+    assert loaded.report == (
+        "136 LoRA tensors, 28 expert tensors, 0 unknown, 8 of the HOI stream left out (training only)"
+    )
+    assert loaded.patcher.model.diffusion_model.hoi is None
+
+
+@pytest.mark.parametrize("rank", [1, 7, 64])
+def test_any_rank_fits(rank, tiny, put):
+    base = put("diffusion_models", "base.safetensors", tiny.base())
+    load_cointeract(base, put("model_patches", "a.safetensors", tiny.adapter(rank=rank)))
+
+
+def test_base_alone_runs_our_forward(tiny, put):
+    loaded = load_cointeract(put("diffusion_models", "base.safetensors", tiny.base()), "none")
+    assert isinstance(loaded.patcher.model, CoInteractModel)
+    assert loaded.patcher.model.diffusion_model.experts is None
+    assert loaded.report.endswith("tensors of the base, no experts, no adapter")
+
+
+def test_shards_are_joined(tiny, put):
+    state = tiny.base()
+    for index in range(4):
+        part = {name: tensor for number, (name, tensor) in enumerate(state.items()) if number % 4 == index}
+        put("diffusion_models", f"diffusion_pytorch_model-0000{index + 1}-of-00004.safetensors", part)
+    first = "diffusion_pytorch_model-00001-of-00004.safetensors"
+    adapter = tiny.adapter()
+    loaded = load_cointeract(first, put("model_patches", "a.safetensors", adapter))
+    check_experts(loaded.patcher, adapter, tiny)
+    assert torch.equal(loaded_state(loaded.patcher)["head.modulation"].float(), state["head.modulation"].float())
+
+
+def test_official_merged_file_loads(tiny, put):
+    state = tiny.base()
+    for name in [name for name in state if ".ffn." in name]:
+        state[name.replace(".ffn.", ".ffn.ffn_base.")] = state.pop(name)
+    adapter = tiny.adapter()
+    state |= {name: value for name, value in adapter.items() if "lora" not in name}
+    loaded = load_cointeract(put("diffusion_models", "merged.safetensors", state), None)
+    check_experts(loaded.patcher, adapter, tiny)
+    assert "28 expert tensors merged in" in loaded.report
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+@pytest.mark.parametrize("quantised", [False, True])
+def test_merged_file_through_the_hosts_diffusion_model_loader(prefix, quantised, tiny, put):
+    from nodes import UNETLoader
+
+    state = tiny.scaled_fp8(tiny.merged()) if quantised else tiny.merged()
+    name = put("diffusion_models", "m.safetensors", {prefix + key: value for key, value in state.items()})
+    patcher = UNETLoader().load_unet(name, "default")[0]
+    assert isinstance(patcher.model, CoInteractModel)
+    check_experts(patcher, tiny.adapter(), tiny)
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_merged_file_through_the_hosts_checkpoint_loader(quantised, tiny, tmp_path):
+    state = tiny.scaled_fp8(tiny.merged()) if quantised else tiny.merged()
+    path = tmp_path / "all in one.safetensors"
+    save_file({f"model.diffusion_model.{key}": value for key, value in state.items()}, path)
+    patcher = comfy.sd.load_checkpoint_guess_config(str(path), output_vae=False, output_clip=False)[0]
+    assert isinstance(patcher.model, CoInteractModel)
+    check_experts(patcher, tiny.adapter(), tiny)
+
+
+def test_plain_s2v_stays_the_hosts_own(tiny, put):
+    from nodes import UNETLoader
+
+    patcher = UNETLoader().load_unet(put("diffusion_models", "s2v.safetensors", tiny.base()), "default")[0]
+    assert type(patcher.model) is comfy.model_base.WAN22_S2V
+
+
+def test_registering_twice_is_one_entry(host):
+    import comfy.supported_models
+    from cointeract_pack.cointeract_core.host.registration import register
+
+    before = list(comfy.supported_models.models)
+    register()
+    assert [entry.__name__ for entry in comfy.supported_models.models] == [entry.__name__ for entry in before]
+    assert comfy.supported_models.models[0].__name__ == "CoInteractConfig"
+
+
+def test_custom_operations_reach_backbone_and_experts(tiny):
+    """What a third party such as the GGUF pack supplies builds every layer of ours too."""
+    import comfy.ops
+
+    made = []
+
+    class Counting(comfy.ops.manual_cast):
+        class Linear(comfy.ops.manual_cast.Linear):
+            def __init__(self, *args, **kwargs):
+                made.append(self)
+                super().__init__(*args, **kwargs)
+
+    patcher = comfy.sd.load_diffusion_model_state_dict(tiny.merged(), model_options={"custom_operations": Counting})
+    modules = dict(patcher.model.diffusion_model.named_modules())
+    counted = {id(module) for module in made}
+    for name in ("blocks.1.ffn.0", "cointeract.experts.1.router.0", "cointeract.experts.0.face.fc2"):
+        assert id(modules[name]) in counted, name
+    check_experts(patcher, tiny.adapter(), tiny)
