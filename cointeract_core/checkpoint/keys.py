@@ -47,6 +47,8 @@ LORA_ENDINGS = {
     UP: (".lora_B.weight", ".lora_B.default.weight", ".lora_up.weight"),
     ALPHA: (".alpha",),
 }
+# layers of the backbone the authors put LoRA on
+LORA_MODULE = re.compile(r"blocks\.\d+\.((self|cross)_attn\.[qkvo]|ffn\.[02])|audio_injector\.injector\.\d+\.[qkvo]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,12 @@ def lora_to_official(name: str, experts: bool = True) -> str:
     module = to_official(f"{lora.module}.", experts)[:-1]
     ending = LORA_ENDINGS[lora.part][-1 if lora.part == ALPHA else 1]
     return module + ending
+
+
+def lora_modules(names: Iterable[str]) -> list[str]:
+    """Layers the authors put LoRA on, out of a model's tensors under our names."""
+    layers = (name.removesuffix(".weight") for name in names if name.endswith(".weight"))
+    return [layer for layer in layers if LORA_MODULE.fullmatch(layer)]
 
 
 def rename_all(names: Iterable[str]) -> dict[str, str]:
