@@ -21,7 +21,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
         metadata: text kept in the header.
 
     Raises:
-        OSError: the folder is not there, cannot be written, or is full; nothing is left behind.
+        OSError, SafetensorError: the folder cannot be written or is full; nothing half-written is left behind.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 DIM, FFN, LAYERS, HIDDEN, RANK = 128, 192, 2, 16, 4
-LORA_MODULES = [f"blocks.{n}.{kind}_attn.{part}" for n in range(LAYERS) for kind in ("self", "cross") for part in "qkvo"]
+LORA_MODULES = [
+    f"blocks.{n}.{kind}_attn.{part}" for n in range(LAYERS) for kind in ("self", "cross") for part in "qkvo"
+]
 LORA_MODULES += [f"blocks.{n}.ffn.ffn_base.{layer}" for n in range(LAYERS) for layer in (0, 2)]
 LORA_MODULES += [f"audio_injector.injector.{n}.{part}" for n in range(12) for part in "qkvo"]
 

@@ -6,9 +6,10 @@ import comfy.model_base
 import comfy.sd
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from cointeract_pack.cointeract_core.host.base_model import CoInteractModel
 from cointeract_pack.cointeract_core.host.loader import load_cointeract
-from safetensors.torch import save_file
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -168,6 +169,7 @@ def test_plain_s2v_stays_the_hosts_own(tiny, put):
 
 def test_registering_twice_is_one_entry(host):
     import comfy.supported_models
+
     from cointeract_pack.cointeract_core.host.registration import register
 
     before = list(comfy.supported_models.models)
