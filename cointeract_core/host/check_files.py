@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import comfy.ldm.wan.vae
@@ -15,6 +16,7 @@ AUDIO_FILE = "wav2vec2-large-xlsr-53-chinese-zh-cn"
 VAE_FILE = "wan_2.1_vae.safetensors"
 TEXT_FILE = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
 TEXT_ENCODER = "umt5xxl"  # the host's name of the encoder inside a CLIP of type wan
+CHINESE_NAME = re.compile(r"chinese|(?<![a-z])zh(?![a-z])")
 CHINESE_WORDS, ENGLISH_WORDS = 3503, 33  # rows of lm_head.weight in the two published XLSR files
 
 
@@ -92,7 +94,7 @@ def check_audio_encoder(encoder: Any, file_name: str | None = None, vocabulary: 
             f"the Chinese one; load {AUDIO_FILE}."
         )
     lowered = (file_name or "").lower()
-    if vocabulary == CHINESE_WORDS or "chinese" in lowered or "zh" in lowered:
+    if vocabulary == CHINESE_WORDS or CHINESE_NAME.search(lowered):
         return None
     if "english" in lowered:
         return f"{named} is the English wav2vec2 by its name; lips follow better with {AUDIO_FILE}."
