@@ -12,6 +12,7 @@ from ..cointeract_core.constants import VIDEO_FPS
 from ..cointeract_core.errors import InputError
 from ..cointeract_core.host.make_parts import make_pose, make_prompts, make_speech
 from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.host.workflow import audio_encoder_file
 from .types import ADVANCED, CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, node_schema
 
 DEFAULT_NEGATIVE = (
@@ -58,13 +59,14 @@ class SpeechEncoder(io.ComfyNode):
                 io.Image.Output(display_name="timeline", tooltip="The speech with the borders of the clips."),
                 io.Int.Output(display_name="frames", tooltip="Frames of the video, at 25 a second."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
     def execute(cls, audio: Any, audio_encoder: Any, max_clips: int, reference_behaviour: bool) -> io.NodeOutput:
         """Encode the speech."""
-        speech, notes = make_speech(audio_encoder, audio, max_clips, reference_behaviour)
+        encoder_file = audio_encoder_file(cls.hidden.prompt, cls.hidden.unique_id)
+        speech, notes = make_speech(audio_encoder, audio, max_clips, reference_behaviour, encoder_file=encoder_file)
         show_text(cls.hidden.unique_id, "\n".join(notes))
         timeline = draw_timeline(speech)
         return io.NodeOutput(speech, timeline, speech.plan.frames, ui=ui.PreviewImage(timeline, cls=cls))

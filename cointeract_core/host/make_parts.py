@@ -24,6 +24,7 @@ from ..shapes import VideoSize
 from .check_files import check_audio_encoder, check_text_encoder, check_vae
 from .encode import encode_frames, encode_speech, encode_text
 from .progress import stop_if_interrupted
+from .workflow import audio_encoder_vocabulary
 
 log = logging.getLogger("cointeract")
 
@@ -53,15 +54,24 @@ def make_product(
 
 
 def make_speech(
-    encoder: Any, audio: dict[str, Any], max_clips: int, reference_behaviour: bool
+    encoder: Any,
+    audio: dict[str, Any],
+    max_clips: int,
+    reference_behaviour: bool,
+    *,
+    encoder_file: str | None = None,
 ) -> tuple[Speech, list[str]]:
     """Features of the whole speech, its plan, and notes for the user.
 
     The model hears the speech followed by silence up to the end of the last clip; the soundtrack stays the original.
+
+    Args:
+        encoder_file: name of the file the encoder came from, where the workflow tells it.
     """
     waveform, rate = audio["waveform"], int(audio["sample_rate"])
     check_speech(waveform, rate)
-    notes = [note for note in [check_audio_encoder(encoder)] if note]
+    note = check_audio_encoder(encoder, encoder_file, audio_encoder_vocabulary(encoder_file))
+    notes = [note] if note else []
     plan = plan_video(
         speech_frames(waveform.shape[-1], rate),
         1,

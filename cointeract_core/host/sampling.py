@@ -15,6 +15,7 @@ from ..clips.parts import ClipScene
 from ..clips.plan import ClipPlan
 from ..clips.schedule import published_sigmas
 from ..constants import TIMESTEPS
+from .cache import cache_per_run
 from .conds import ClipConditions, clip_conditions
 
 PUBLISHED_SCHEDULE = "published"
@@ -60,6 +61,7 @@ def with_shift(patcher: Any, shift: float) -> Any:
     sampling.set_parameters(shift=shift, multiplier=TIMESTEPS)
     clone = patcher.clone()
     clone.add_object_patch("model_sampling", sampling)
+    cache_per_run(clone)  # a model from the host's own loaders has no cache yet
     return clone
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.model_detection
-import comfy.ops
 import torch
 
 from ..checkpoint.header import Header
@@ -49,5 +48,6 @@ def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
         extras: `expert_hidden`, `hoi_stream` and `plain_marker` of `CoInteractDiT`.
     """
     which = {key: value for key, value in {**config, **extras}.items() if key not in KEEPING}
-    model = CoInteractDiT(**which, device=torch.device("meta"), operations=comfy.ops.disable_weight_init)
+    # torch's own layers: the host's may put off making their weights
+    model = CoInteractDiT(**which, device=torch.device("meta"), operations=torch.nn)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
