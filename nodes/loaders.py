@@ -61,15 +61,16 @@ class LoadCoInteractModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, base: str | None = None, adapter: str | None = None) -> bool | str:
-        """Refuse files that do not fit before anything in the workflow runs; only headers are read.
+    def validate_inputs(cls, base: str | None = None) -> bool | str:
+        """Refuse a base that cannot be used before anything in the workflow runs; only its header is read.
 
-        A name that comes from another node is not known yet, so it is None here and checked when the node runs.
+        The host repeats the answer for every input named here, so the adapter is checked when the node runs.  A name
+        that comes from another node is not known yet, so it is None.
         """
         if base is None:
             return True
         try:
-            plan_load(base, adapter)
+            plan_load(base, None)
         except ModelFileError as error:
             return str(error)
         return True

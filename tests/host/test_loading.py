@@ -196,3 +196,16 @@ def test_custom_operations_reach_backbone_and_experts(tiny):
     for name in ("blocks.1.ffn.0", "cointeract.experts.1.router.0", "cointeract.experts.0.face.fc2"):
         assert id(modules[name]) in counted, name
     check_experts(patcher, tiny.adapter(), tiny)
+
+
+def test_node_gives_model_and_report(tiny, put):
+    from cointeract_pack.nodes.loaders import LoadCoInteractModel
+
+    base = put("diffusion_models", "base.safetensors", tiny.base())
+    adapter = put("model_patches", "checkpoint.safetensors", tiny.adapter())
+    node = LoadCoInteractModel.PREPARE_CLASS_CLONE({"hidden": {}})
+    out = node.execute(base=base, adapter=adapter, strength=0.5, weight_dtype="default")
+    assert isinstance(out.result[0].model, CoInteractModel)
+    assert out.result[1] == "136 LoRA tensors, 28 expert tensors, 0 unknown"
+    assert out.ui.as_dict() == {"text": (out.result[1],)}
+    assert {patch[0][0] for patch in out.result[0].patches.values()} == {0.5}

@@ -200,9 +200,9 @@ def test_node_refuses_before_it_runs_and_reports_after(tiny, put):
 
     base = put("diffusion_models", "base.safetensors", tiny.base())
     adapter = put("model_patches", "checkpoint.safetensors", tiny.adapter())
-    assert LoadCoInteractModel.validate_inputs(base, adapter) is True
+    assert LoadCoInteractModel.validate_inputs(base) is True
     assert LoadCoInteractModel.validate_inputs() is True
-    assert "is not in models" in LoadCoInteractModel.validate_inputs("gone.safetensors", "none")
+    assert "is not in models" in LoadCoInteractModel.validate_inputs("gone.safetensors")
     before = LoadCoInteractModel.fingerprint_inputs(base=base, adapter=adapter, strength=1.0)
     assert before == LoadCoInteractModel.fingerprint_inputs(base=base, adapter=adapter, strength=1.0)
     put("model_patches", "checkpoint.safetensors", tiny.adapter(rank=8))
