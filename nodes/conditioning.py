@@ -13,7 +13,7 @@ from ..cointeract_core.errors import InputError
 from ..cointeract_core.host.make_parts import make_pose, make_prompts, make_speech
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.workflow import audio_encoder_file
-from .types import ADVANCED, CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, node_schema
+from .types import CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, advanced, node_schema
 
 DEFAULT_NEGATIVE = (
     "blurry, low quality, overexposed, distorted hands, extra fingers, deformed face, warped product, "
@@ -46,12 +46,13 @@ class SpeechEncoder(io.ComfyNode):
                     max=1000,
                     tooltip="Make at most this many clips of 3.2 s, for a quick look; 0 covers the whole speech.",
                 ),
-                io.Boolean.Input(
-                    "reference_behaviour",
-                    default=False,
-                    extra_dict=ADVANCED,
-                    tooltip="Repeat the authors' program to the letter: 81-frame audio windows (lips drift 40 ms per "
-                    "clip), seed = number of the clip, 8-bit frames handed from clip to clip.",
+                advanced(
+                    io.Boolean.Input(
+                        "reference_behaviour",
+                        default=False,
+                        tooltip="Repeat the authors' program to the letter: 81-frame audio windows (lips drift 40 ms per "
+                        "clip), seed = number of the clip, 8-bit frames handed from clip to clip.",
+                    )
                 ),
             ],
             outputs=[

@@ -10,7 +10,7 @@ from ..cointeract_core.constants import PRODUCT_PADDING
 from ..cointeract_core.host.make_parts import make_person, make_product
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.shapes import snap_size
-from .types import ADVANCED, CATEGORY, Person, Product, node_schema
+from .types import CATEGORY, Person, Product, advanced, node_schema
 
 CUSTOM = "custom"
 PRESETS = {
@@ -90,13 +90,16 @@ class ProductReference(io.ComfyNode):
                 io.Image.Input("image", tooltip="The product, best on a plain background."),
                 io.Vae.Input("vae", tooltip="The same VAE as for the person."),
                 io.Mask.Input(
-                    "mask", optional=True, tooltip="White where the product is; the rest becomes background."
+                    "mask",
+                    optional=True,
+                    tooltip="White where the product is, black where the background goes (Load Image gives "
+                    "the opposite: use Invert Mask).",
                 ),
                 io.Combo.Input(
                     "fit",
                     options=["pad", "crop", "stretch"],
                     default="pad",
-                    tooltip="pad shows the whole product with a border, as the model was used by its authors.",
+                    tooltip="pad shows the whole product with a border on black, as the authors' program does.",
                 ),
                 io.Float.Input(
                     "padding",
@@ -108,18 +111,19 @@ class ProductReference(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "background",
-                    options=["white", "black", "grey"],
-                    default="white",
+                    options=["black", "white", "grey"],
+                    default="black",
                     tooltip="Colour around the product and under its transparent parts.",
                 ),
-                io.Float.Input(
-                    "scale",
-                    default=1.0,
-                    min=0.1,
-                    max=4.0,
-                    step=0.05,
-                    extra_dict=ADVANCED,
-                    tooltip="Position scale of the product's tokens: below 1 suggests a smaller product.",
+                advanced(
+                    io.Float.Input(
+                        "scale",
+                        default=1.0,
+                        min=0.1,
+                        max=4.0,
+                        step=0.05,
+                        tooltip="Position scale of the product's tokens: below 1 suggests a smaller product.",
+                    )
                 ),
             ],
             outputs=[

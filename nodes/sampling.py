@@ -16,7 +16,6 @@ from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
 from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
 from .types import (
-    ADVANCED,
     CATEGORY,
     ClipContext,
     Person,
@@ -25,6 +24,7 @@ from .types import (
     PromptSet,
     SpeechFeatures,
     VideoClips,
+    advanced,
     node_schema,
 )
 
@@ -83,11 +83,12 @@ class Sampler(io.ComfyNode):
                     default=PUBLISHED_SCHEDULE,
                     tooltip="published is the schedule of the authors' program; the others are the host's.",
                 ),
-                io.Boolean.Input(
-                    "speech_to_face",
-                    default=False,
-                    extra_dict=ADVANCED,
-                    tooltip="Let the speech move only what the model's router takes for a face.",
+                advanced(
+                    io.Boolean.Input(
+                        "speech_to_face",
+                        default=False,
+                        tooltip="Let the speech move only what the model's router takes for a face.",
+                    )
                 ),
                 io.String.Input(
                     "filename_prefix", default="CoInteract/ad", tooltip="Name of the mp4 below the output folder."
@@ -194,11 +195,12 @@ class ClipConditioning(io.ComfyNode):
                     optional=True,
                     tooltip="The video so far; its last 73 frames lead into this clip.",
                 ),
-                io.Boolean.Input(
-                    "speech_to_face",
-                    default=False,
-                    extra_dict=ADVANCED,
-                    tooltip="Let the speech move only what the model's router takes for a face.",
+                advanced(
+                    io.Boolean.Input(
+                        "speech_to_face",
+                        default=False,
+                        tooltip="Let the speech move only what the model's router takes for a face.",
+                    )
                 ),
             ],
             outputs=[

@@ -8,7 +8,6 @@ from typing import Any
 from comfy_api.latest import io
 
 CATEGORY = "CoInteract"
-ADVANCED = {"advanced": True}  # as an extra entry: older hosts have no argument for it, every page knows it
 
 Person = io.Custom("COINTERACT_PERSON")
 Product = io.Custom("COINTERACT_PRODUCT")
@@ -23,3 +22,9 @@ def node_schema(**fields: Any) -> io.Schema:
     """A schema without the fields the running host does not know yet (`search_aliases`)."""
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{name: value for name, value in fields.items() if name in known})
+
+
+def advanced(declared: Any) -> Any:
+    """The same input, folded away by pages that know expert settings; older hosts have no argument for it."""
+    declared.extra_dict = {**(declared.extra_dict or {}), "advanced": True}
+    return declared

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..conditioning.images import quantise_8bit
-from ..constants import CLIP_FRAMES, MOTION_FRAMES
+from ..conditioning.motion import last_motion
+from ..constants import CLIP_FRAMES
 from .plan import ClipPlan, VideoPlan
 
 Sample = Callable[[ClipPlan, "Tensor | None"], Tensor]
@@ -78,5 +79,5 @@ def run_clips(
         if eight_bit_hand_over:
             frames = quantise_8bit(frames)
         if clip.index + 1 < len(plan.clips):
-            motion = encode(frames[-MOTION_FRAMES:])
+            motion = encode(last_motion(frames))
         yield FinishedClip(clip, target, frames[: clip.keep_frames])

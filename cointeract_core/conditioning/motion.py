@@ -6,7 +6,6 @@ from torch import Tensor
 
 from ..constants import MOTION_FRAMES
 from ..errors import InputError
-from .images import quantise_8bit
 
 
 def last_motion(frames: Tensor) -> Tensor:
@@ -17,12 +16,7 @@ def last_motion(frames: Tensor) -> Tensor:
     """
     if len(frames) < MOTION_FRAMES:
         raise InputError(
-            f"The video so far has {len(frames)} frames, but a clip continues from the last {MOTION_FRAMES}; "
-            "give it all frames of the clip before."
+            f"previous_frames holds {len(frames)} frames, but a clip continues from the last {MOTION_FRAMES}; "
+            "wire all images of the clip before."
         )
     return frames[-MOTION_FRAMES:]
-
-
-def reference_hand_over(frames: Tensor) -> Tensor:
-    """The last 73 frames as the authors' program hands them over: cut down to 8 bits."""
-    return quantise_8bit(last_motion(frames))

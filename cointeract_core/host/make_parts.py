@@ -11,7 +11,7 @@ from torch import Tensor
 from ..clips.parts import PersonReference, Pose, ProductReference, Prompts, Speech
 from ..clips.plan import plan_video
 from ..conditioning.images import check_image, fit_person, fit_pose, fit_product
-from ..conditioning.pose import clip_pose, resample_times
+from ..conditioning.pose import clip_pose, pose_note, resample_times
 from ..conditioning.speech import (
     check_speech,
     features_at_25fps,
@@ -19,7 +19,7 @@ from ..conditioning.speech import (
     pad_to_clips,
     speech_frames,
 )
-from ..errors import InputError
+from ..constants import CLIP_FRAMES
 from ..shapes import VideoSize
 from .check_files import check_audio_encoder, check_text_encoder, check_vae
 from .encode import encode_frames, encode_speech, encode_text
@@ -95,22 +95,16 @@ def make_pose(vae: Any, frames: Tensor, fps: float, speech: Speech, size: VideoS
         fps: of `frames`; they are resampled by time to 25.
     """
     check_vae(vae)
-    if not fps > 0:
-        raise InputError(f"fps is {fps}, but pose frames need a rate above 0; use the rate of the pose video.")
     check_image(frames, "pose")
     times = resample_times(len(frames), fps)
-    pose = fit_pose(frames[times], size)
     clips = []
     for clip in speech.plan.clips:
         stop_if_interrupted()
-        clips.append(encode_frames(vae, clip_pose(pose, clip.index))[:, :, 1:])
-    notes = []
-    if len(times) < speech.plan.frames:
-        notes.append(
-            f"The pose has {len(times)} frames and the video {speech.plan.frames}: "
-            "the remaining frames follow no pose."
-        )
-    return Pose(tuple(clips), size), notes
+        # one clip at a time: a long pose video at full size would fill the memory
+        own = fit_pose(frames[times[clip.start_frame : clip.start_frame + CLIP_FRAMES]], size)
+        clips.append(encode_frames(vae, clip_pose(own, 0))[:, :, 1:])
+    note = pose_note(len(times), speech.plan.frames)
+    return Pose(tuple(clips), size), [note] if note else []
 
 
 def make_prompts(clip: Any, prompts: Sequence[str], negative: str) -> Prompts:

@@ -133,7 +133,7 @@ def clip_sampler(
 
     def sample(clip: ClipPlan, motion: Tensor | None) -> Tensor:
         conditions = clip_conditions(scene, clip, motion, speech_to_face=speech_to_face)
-        seed = clip.index if scene.speech.reference_behaviour else settings.seed + clip.index
+        seed = clip.index if scene.speech.reference_behaviour else settings.seed + clip.seed_offset
         return sample_clip(patcher, conditions, settings, sigmas, seed, callback_for(clip.index))
 
     return sample

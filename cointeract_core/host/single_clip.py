@@ -10,7 +10,8 @@ from torch import Tensor
 from ..clips.loop import decode_target
 from ..clips.parts import ClipScene
 from ..clips.plan import ClipPlan
-from ..constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_FRAMES
+from ..conditioning.motion import last_motion
+from ..constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS
 from ..errors import InputError
 from .check_files import check_vae
 from .conds import ClipConditions, clip_conditions
@@ -61,13 +62,13 @@ def _motion(scene: ClipScene, clip: int, vae: Any, frames: Tensor | None) -> Ten
         raise InputError(f"clip is {clip}, but {absent} is not wired; wire the frames of the clips before and a VAE.")
     check_vae(vae)
     size = scene.person.size
-    count, height, width = frames.shape[:3]
-    if count < MOTION_FRAMES or (width, height) != (size.width, size.height):
+    height, width = frames.shape[1:3]
+    if (width, height) != (size.width, size.height):
         raise InputError(
-            f"previous_frames holds {count} frames of {width}x{height}, but at least {MOTION_FRAMES} of "
-            f"{size.width}x{size.height} are expected; wire the images of the clip before."
+            f"previous_frames is {width}x{height}, but the person reference is {size}; "
+            "wire the images of the clip before."
         )
-    return encode_frames(vae, frames[-MOTION_FRAMES:])
+    return encode_frames(vae, last_motion(frames))
 
 
 def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:

@@ -51,7 +51,8 @@ def verify_file(path: Path) -> tuple[bool, str]:
     if low is None:
         return False, f"{path.name:38} FAIL  the file holds nothing to compare"
     verdict = "ok  " if low.ok else "FAIL"
-    return low.ok, f"{path.name:38} {verdict}  worst {low.error:.2e} of {low.tolerance:.0e} allowed, {len(checks)} checks ({low.name})"
+    measured = f"worst {low.error:.2e} of {low.tolerance:.0e} allowed, {len(checks)} checks ({low.name})"
+    return low.ok, f"{path.name:38} {verdict}  {measured}"
 
 
 def main(arguments: list[str] | None = None) -> int:

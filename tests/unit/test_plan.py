@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from cointeract_pack.cointeract_core.clips.plan import plan_video
-from cointeract_pack.cointeract_core.clips.stitch import decoded_keep, trim
-from cointeract_pack.cointeract_core.conditioning.motion import last_motion, reference_hand_over
+from cointeract_pack.cointeract_core.conditioning.motion import last_motion
 from cointeract_pack.cointeract_core.errors import InputError
 
 
@@ -74,32 +73,11 @@ def test_impossible_plans_are_refused(arguments, sentence):
     assert str(refusal.value) == sentence
 
 
-def test_a_clip_is_the_last_80_of_its_decoded_frames():
-    assert decoded_keep(first=True) == slice(1, 81)
-    assert decoded_keep(first=False) == slice(73, 153)
-
-
-@pytest.mark.parametrize(("number", "decoded", "first"), [(0, 81, 1), (1, 153, 73)])
-def test_the_last_clip_is_trimmed_at_its_end(number, decoded, first):
-    clip = plan_video([70, 150][number], 1).clips[number]
-    frames = torch.arange(decoded).view(-1, 1, 1, 1)
-    assert trim(frames, clip).flatten().tolist() == list(range(first, first + 70))
-
-
-def test_a_wrong_number_of_decoded_frames_is_refused():
-    with pytest.raises(InputError, match="Clip 1 was decoded to 153 frames, but 81 are expected"):
-        trim(torch.zeros(153, 1, 1, 3), plan_video(80, 1).clips[0])
-
-
 def test_motion_is_the_last_73_frames_in_float():
     frames = torch.rand(80, 2, 2, 3)
     assert last_motion(frames).equal(frames[7:])
-    handed = reference_hand_over(frames)
-    assert handed.shape == (73, 2, 2, 3)
-    assert ((frames[7:] - handed) * 255).min() > -1e-4
-    assert ((frames[7:] - handed) * 255).max() > 0.5
 
 
 def test_too_few_frames_for_motion_are_refused():
-    with pytest.raises(InputError, match="The video so far has 72 frames, but a clip continues from the last 73"):
+    with pytest.raises(InputError, match="previous_frames holds 72 frames, but a clip continues from the last 73"):
         last_motion(torch.zeros(72, 2, 2, 3))
