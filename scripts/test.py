@@ -1,0 +1,52 @@
+"""Set up a real ComfyUI and run every test.
+
+    python3 scripts/test.py [pytest's own arguments]
+
+The exit status is pytest's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import findbrowser
+from hostenv import ROOT, SetupError, ready_host, say, stop_on_termination
+from testbase import prepare_base
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest with `arguments`, by default on all of tests/."""
+    stop_on_termination()
+    try:
+        host = ready_host(tests=True)
+        base = prepare_base(host)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"COINTERACT_COMFYUI": str(host.tree), "COINTERACT_BASE": str(base)}
+    browser = findbrowser.find()
+    if browser is None:
+        say("looking for Debian's Chromium, for the browser tests")
+        browser = findbrowser.find() if findbrowser.install_debian() else None
+    if browser is None:
+        say(f"the browser tests are skipped. {findbrowser.NONE_FOUND}")
+    else:
+        environment[findbrowser.VARIABLE] = str(browser)
+    say("running the tests")
+    command = [str(host.python), "-m", "pytest", *(arguments or ["tests"])]
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as tests:
+        try:
+            return tests.wait()
+        except BaseException:  # Ctrl+C reaches pytest by itself; `kill` does not
+            tests.terminate()
+            raise
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

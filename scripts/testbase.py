@@ -1,0 +1,53 @@
+"""The base directory of the demo and the tests: tiny model files and sample inputs, built once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hostenv import BASE, ROOT, Host, run, say
+from hostserver import make_base
+
+SCRIPTS = ROOT / "scripts"
+STAMP = ".cointeract.json"
+
+
+def prepare_base(host: Host, samples: Path | None = None) -> Path:
+    """Make the base directory, its tiny models and its inputs, and return it.
+
+    Args:
+        host: the ComfyUI whose Python builds the files.
+        samples: a folder with other inputs; the project's own by default.
+
+    Raises:
+        SetupError: a script that builds files failed.
+    """
+    make_base(BASE)
+    _build(host, "tiny_models.py", BASE / "models", ())
+    _build(host, "sample_inputs.py", BASE / "input", () if samples is None else ("--samples", str(samples.resolve())))
+    return BASE
+
+
+def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> None:
+    """Run a script that fills `folder`, unless the same script left the same files there before."""
+    stamp = folder / STAMP
+    made_by = hashlib.sha256((SCRIPTS / script).read_bytes()).hexdigest()
+    if stamp.is_file():
+        before = json.loads(stamp.read_text(encoding="utf-8"))
+        if before["script"] == made_by and before["options"] == list(options) and before["files"] == _sizes(folder):
+            return
+    say(f"building {'tiny models with random weights' if script.startswith('tiny') else 'sample inputs'}")
+    stamp.unlink(missing_ok=True)
+    quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [host.python, SCRIPTS / script, folder, *options]
+    run(command, f"The files in {folder} could not be built: see the last lines of scripts/{script} above.", quiet)
+    record = {"script": made_by, "options": list(options), "files": _sizes(folder)}
+    stamp.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != STAMP)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
