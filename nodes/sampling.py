@@ -168,9 +168,9 @@ class Decode(io.ComfyNode):
     @classmethod
     def execute(cls, clips: Any, all_frames: bool) -> io.NodeOutput:
         """Give the video out."""
+        images = finished_images(clips, all_frames)
         filename, subfolder = output_location(clips.path)
         preview = ui.PreviewVideo([ui.SavedResult(filename, subfolder, io.FolderType.output)])
-        images = finished_images(clips, all_frames)
         return io.NodeOutput(images, finished_audio(clips), InputImpl.VideoFromFile(str(clips.path)), ui=preview)
 
 

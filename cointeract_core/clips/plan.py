@@ -78,7 +78,7 @@ def plan_video(frames: int, prompts: int, max_clips: int | None = None, referenc
     if frames < 1:
         raise InputError(f"The speech has {frames} frames, but at least 1 is expected; use a longer recording.")
     if max_clips is not None and max_clips < 1:
-        raise InputError(f"max_clips is {max_clips}, but at least 1 is expected; leave it out to cover the speech.")
+        raise InputError(f"max_clips is {max_clips}, but at least 1 is expected; leave it at 0 to cover the speech.")
     count = frames // REFERENCE_AUDIO_WINDOW + 1 if reference_behaviour else -(-frames // CLIP_FRAMES)
     count = count if max_clips is None else min(count, max_clips)
     total = count * CLIP_FRAMES if reference_behaviour else min(frames, count * CLIP_FRAMES)

@@ -62,8 +62,8 @@ def test_the_plan_in_one_line(frames, limit, line):
     ("arguments", "sentence"),
     [
         ((0, 1), "The speech has 0 frames, but at least 1 is expected; use a longer recording."),
-        ((80, 1, 0), "max_clips is 0, but at least 1 is expected; leave it out to cover the speech."),
-        ((80, 1, -2), "max_clips is -2, but at least 1 is expected; leave it out to cover the speech."),
+        ((80, 1, 0), "max_clips is 0, but at least 1 is expected; leave it at 0 to cover the speech."),
+        ((80, 1, -2), "max_clips is -2, but at least 1 is expected; leave it at 0 to cover the speech."),
         ((80, 0), "prompts is empty, but at least one prompt is expected; describe what is seen in the video."),
     ],
 )
