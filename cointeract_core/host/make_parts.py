@@ -70,15 +70,14 @@ def make_speech(
     """
     waveform, rate = audio["waveform"], int(audio["sample_rate"])
     check_speech(waveform, rate)
-    note = check_audio_encoder(encoder, encoder_file, audio_encoder_vocabulary(encoder_file))
-    notes = [note] if note else []
     plan = plan_video(
         speech_frames(waveform.shape[-1], rate),
         1,
         max_clips=max_clips or None,
         reference_behaviour=reference_behaviour,
     )
-    notes.insert(0, plan.describe())
+    doubt = check_audio_encoder(encoder, encoder_file, audio_encoder_vocabulary(encoder_file))
+    notes = [plan.describe(), *([doubt] if doubt else [])]
     mono = mono_at_16k(waveform, rate)
     frames = None
     if not reference_behaviour:
