@@ -1,0 +1,119 @@
+"""Each shipped workflow, opened in the page, queued by its button, and its video looked at."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+WORKFLOWS = ("cointeract_ad", "cointeract_ad_pose")
+RUN_LIMIT = 240  # seconds
+MISSING = "() => app.graph._nodes.map(n => n.type).filter(t => !LiteGraph.registered_node_types[t])"
+PROBLEMS = ".p-dialog, .p-toast-message-error, .p-toast-message-warn"
+
+
+def get(server, path):
+    with urllib.request.urlopen(server.address + path) as answer:
+        return json.load(answer)
+
+
+def open_workflow(page, workflow):
+    page.evaluate("graph => app.loadGraphData(graph)", workflow)
+    page.wait_for_function("count => app.graph._nodes.length === count", arg=len(workflow["nodes"]))
+    page.wait_for_timeout(1500)  # dialogs about missing things open a moment later
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+
+
+def run_from_page(page, server):
+    """Click the button; the new entry of the history, once it is there."""
+    before = set(get(server, "/history"))
+    page.click("[data-testid=queue-button] button")
+    deadline = time.monotonic() + RUN_LIMIT
+    while time.monotonic() < deadline:
+        new = {key: entry for key, entry in get(server, "/history").items() if key not in before}
+        if new:
+            return next(iter(new.values()))
+        page.wait_for_timeout(500)
+    raise TimeoutError(f"The workflow did not end within {RUN_LIMIT} seconds.")
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_opens_and_makes_a_video(name, page, server, tiny_workflow, tmp_path):
+    import probe_video
+
+    workflow = tiny_workflow(name)
+    open_workflow(page, workflow)
+    assert page.evaluate(MISSING) == []
+    assert page.locator(PROBLEMS).all_inner_texts() == []
+    assert page.get_by_text("missing node", exact=False).count() == 0
+
+    entry = run_from_page(page, server)
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    shown = [output for output in entry["outputs"].values() if output.get("animated") == [True]]
+    assert len(shown) == 1
+    file = shown[0]["images"][0]
+    path = Path(server.base) / "output" / file["subfolder"] / file["filename"]
+    seen = probe_video.probe(path)
+    speech = probe_video.probe(Path(server.base) / "input" / "cointeract_speech.wav")["audio"]["seconds"]
+    assert seen["fps"] == 25
+    assert (seen["width"], seen["height"]) == (96, 128)
+    assert 0 <= seen["frames"] / 25 - speech < 1 / 25
+    assert abs(seen["audio"]["seconds"] - speech) < 0.05
+    assert not seen["constant"]
+    assert not seen["silent"]
+
+    page.wait_for_selector("video", state="attached", timeout=20_000)
+    page.screenshot(path=tmp_path / f"{name}.png")
+    assert page.locator(PROBLEMS).all_inner_texts() == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_page_saves_what_is_shipped(name, page, tiny_workflow):
+    """Widgets keep their values and links their ends when the page writes the graph again."""
+    workflow = tiny_workflow(name)
+    open_workflow(page, workflow)
+    saved = json.loads(page.evaluate("() => JSON.stringify(app.graph.serialize())"))
+    theirs = {node["id"]: node for node in saved["nodes"]}
+    for node in workflow["nodes"]:
+        values = theirs[node["id"]]["widgets_values"]
+        values = list(values.values()) if isinstance(values, dict) else values
+        kept = [value for value in node["widgets_values"] if value is not None]
+        assert [value for value in values if value not in (None, "")] == [value for value in kept if value != ""]
+    assert sorted(link[1:5] for link in saved["links"]) == sorted(link[1:5] for link in workflow["links"])
+
+
+def test_workflows_are_in_the_template_gallery(server, repo):
+    listed = get(server, "/api/workflow_templates")
+    folder = next(name for name, entries in listed.items() if "cointeract_ad" in entries)
+    assert sorted(listed[folder]) == sorted(WORKFLOWS)
+    for name in WORKFLOWS:
+        page_format = get(server, f"/api/workflow_templates/{folder}/{name}.json")
+        assert page_format == json.loads((repo / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+        with urllib.request.urlopen(f"{server.address}/api/workflow_templates/{folder}/{name}.jpg") as answer:
+            assert answer.read(3) == b"\xff\xd8\xff"  # a JPEG: the card's picture
+
+
+def test_every_node_has_a_help_page(server):
+    ours = [name for name, node in get(server, "/object_info").items() if node["category"].startswith("CoInteract")]
+    assert len(ours) == 10
+    for name in ours:
+        with urllib.request.urlopen(f"{server.address}/extensions/ComfyUI-CoInteract/docs/{name}.md") as answer:
+            assert answer.read().startswith(b"# ")
+
+
+def test_every_input_of_every_node_has_a_tooltip(server):
+    for name, node in get(server, "/object_info").items():
+        if node["category"].startswith("CoInteract"):
+            for part in node["input"].values():
+                for key, declared in part.items():
+                    assert declared[1].get("tooltip"), f"{name}.{key}"
+
+
+def test_seeds_are_fixed(repo):
+    for name in WORKFLOWS:
+        nodes = json.loads((repo / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
+        sampler = next(node for node in nodes if node["type"] == "CoInteractSampler")
+        assert sampler["widgets_values"][1] == "fixed"
