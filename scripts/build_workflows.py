@@ -98,7 +98,7 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
             {"person": ("person", "person"), "image": ("product image", "IMAGE"), "vae": ("vae", "VAE")},
         ),
         "speech": Node(
-            "CoInteractSpeechEncoder", (1340, 960), (320, 260), {},
+            "CoInteractSpeechEncoder", (1340, 960), (320, 330), {},
             {"audio": ("speech audio", "AUDIO"), "audio_encoder": ("audio encoder", "AUDIO_ENCODER")},
         ),
         "prompts": Node(
@@ -120,7 +120,7 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
     if pose:
         nodes["pose video"] = Node("LoadVideo", (980, 1080), (300, 250), {"file": "cointeract_pose.mp4"}, title="Pose")
         nodes["pose"] = Node(
-            "CoInteractPoseEncoder", (1340, 1290), (320, 150), {},
+            "CoInteractPoseEncoder", (1340, 1360), (320, 150), {},
             {"person": ("person", "person"), "speech": ("speech", "speech"), "vae": ("vae", "VAE"),
              "video": ("pose video", "VIDEO")},
         )  # fmt: skip
@@ -130,7 +130,7 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
 
 def groups(pose: bool) -> list[dict[str, Any]]:
     """Coloured frames around the steps."""
-    bottom = 1460 if pose else 1240
+    bottom = 1550 if pose else 1320
     boxes = [
         ("1  Models and prompts", (500, 0, 440, bottom), "#3f789e"),
         ("2  Your inputs", (960, 0, 340, bottom), "#8A8"),

@@ -9,38 +9,38 @@ from torch import Tensor
 from ..constants import VIDEO_FPS
 from .parts import Speech
 
-WIDTH, HEIGHT, MARGIN = 960, 200, 24
+WIDTH, HEIGHT, MARGIN, HEAD, FONT = 800, 320, 12, 64, 22
 PAPER, WAVE, TAIL, BORDER, INK = (24, 26, 31), (96, 190, 255), (60, 68, 80), (255, 176, 64), (225, 228, 232)
+SHADES = ((38, 42, 50), (50, 55, 66))  # behind odd and even clips
 
 
 def draw_timeline(speech: Speech) -> Tensor:
     """Peaks of the speech over time, one box per clip, `[1, H, W, 3]` in 0-1.
 
-    Grey is what the last clip leaves out (or the silence the model hears after the end).
+    Grey is speech the video leaves out.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(picture)
-    clips = speech.plan.clips
-    seconds = max(
-        speech.waveform.shape[-1] / speech.sample_rate,
-        (clips[-1].start_frame + clips[-1].keep_frames) / VIDEO_FPS,
-    )
+    font = ImageFont.load_default(size=FONT)
+    plan = speech.plan
+    seconds = max(speech.waveform.shape[-1] / speech.sample_rate, plan.frames / VIDEO_FPS)
     per_pixel = (WIDTH - 2 * MARGIN) / seconds
-    end = speech.plan.frames / VIDEO_FPS
-    middle = (HEIGHT + MARGIN) // 2
+    for clip in plan.clips:
+        left, right = (
+            MARGIN + frame / VIDEO_FPS * per_pixel for frame in (clip.start_frame, clip.start_frame + clip.keep_frames)
+        )
+        draw.rectangle((left, HEAD, right, HEIGHT - MARGIN), fill=SHADES[clip.index % 2], outline=BORDER)
+        if right - left > 2 * FONT:
+            draw.text((left + 8, HEAD + 4), str(clip.index + 1), fill=BORDER, font=font)
+    top = HEAD + FONT + 12
+    middle, reach = (top + HEIGHT - MARGIN) // 2, (HEIGHT - MARGIN - top) // 2 - 6
     for column, peak in enumerate(_peaks(speech, WIDTH - 2 * MARGIN, seconds)):
-        colour = WAVE if column / per_pixel < end else TAIL
-        reach = max(1, round(peak * (middle - MARGIN - 8)))
-        draw.line((MARGIN + column, middle - reach, MARGIN + column, middle + reach), fill=colour)
-    for clip in clips:
-        left = MARGIN + clip.start_frame / VIDEO_FPS * per_pixel
-        right = MARGIN + (clip.start_frame + clip.keep_frames) / VIDEO_FPS * per_pixel
-        draw.rectangle((left, MARGIN, right, HEIGHT - 10), outline=BORDER)
-        if right - left > 30:
-            draw.text((left + 6, MARGIN + 4), str(clip.index + 1), fill=BORDER)
-    draw.text((MARGIN, 6), speech.plan.describe(), fill=INK)
+        colour = WAVE if column / per_pixel < plan.frames / VIDEO_FPS else TAIL
+        height = max(1, round(peak * reach))
+        draw.line((MARGIN + column, middle - height, MARGIN + column, middle + height), fill=colour)
+    draw.text((MARGIN, 4), plan.describe().replace(", ", "\n", 1), fill=INK, font=font)
     return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255.0)[None]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..clips.loop import run_clips
 from ..clips.parts import ClipScene, FinishedVideo
 from ..clips.writer import ClipWriter
+from ..constants import VIDEO_FPS
 from .encode import decode_latents, encode_frames
 from .output import new_video_paths
 from .progress import RunProgress
@@ -51,7 +52,7 @@ def generate_video(
 
     def announced(what: str, work_on: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def call(tensor: Tensor) -> Tensor:
-            progress.say(f"{writer.frames} of {plan.frames} frames finished, {what}")
+            progress.say(f"{writer.frames} of {plan.frames} frames done, {what}")
             return work_on(tensor)
 
         return call
@@ -67,4 +68,5 @@ def generate_video(
     for clip in clips:
         writer.add(clip.frames)
         log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), path)
+    progress.say(f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {path.name}")
     return FinishedVideo(path, writer.frames, writer.clip_files, scene.speech)
