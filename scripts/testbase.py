@@ -41,7 +41,7 @@ def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> Non
             return
     say(f"building {'tiny models with random weights' if script.startswith('tiny') else 'sample inputs'}")
     stamp.unlink(missing_ok=True)
-    quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    quiet = {**os.environ, "PYTHONPATH": str(host.tree), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [host.python, SCRIPTS / script, folder, *options]
     run(command, f"The files in {folder} could not be built: see the last lines of scripts/{script} above.", quiet)
     record = {"script": made_by, "options": list(options), "files": _sizes(folder)}
