@@ -8,6 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
+from ..host.standalone import prepare
 from .golden import Golden, Handler, read_golden, worst
 
 # file-name prefix -> module and function that checks such a file; the longest prefix wins
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     here = Path(__file__).resolve().parents[2]
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != here]
     logging.getLogger().setLevel(logging.ERROR)
+    prepare()
     paths = sorted(path for path in directory.glob("*") if path.suffix in (".safetensors", ".json"))
     if not paths:
         sys.stderr.write(f"{directory} holds no .safetensors or .json file; name a directory of golden files.\n")
