@@ -17,7 +17,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from api_prompt import convert
 from hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
 from hostevents import Event, EventSocket
 from hostserver import Server, fetch_json, running_server
@@ -75,6 +74,9 @@ def _read_workflow(path: Path) -> dict[str, Any]:
 
 def _demonstrate(server: Server, page: dict[str, Any]) -> None:
     """Queue the workflow, follow it and describe its video."""
+    from api_prompt import convert, with_files  # here, where an old Python has already been told apart
+    from tiny_models import REAL_TO_TINY
+
     person, sampler = TINY_VALUES["CoInteractPersonReference"], TINY_VALUES["CoInteractSampler"]
     say(
         f"queueing the workflow with tiny files of random weights, at {person['width']}x{person['height']} and "
@@ -82,7 +84,7 @@ def _demonstrate(server: Server, page: dict[str, Any]) -> None:
     )
     try:
         info = fetch_json(server.address + "/object_info")
-        prompt = convert(page, info, values=TINY_VALUES)
+        prompt = with_files(convert(page, info, values=TINY_VALUES), REAL_TO_TINY)
         client = uuid.uuid4().hex
         with EventSocket(int(server.address.rpartition(":")[2]), client) as connection:
             number = _queue(server, {"prompt": prompt, "client_id": client})
@@ -168,7 +170,11 @@ def _describe(host: Host, video: Path) -> None:
 
 def description(probe: dict[str, Any]) -> str:
     """Frames, frame rate, duration and sound of a probed video, in one line."""
-    return str(probe)
+    sound = "no sound"
+    if probe["audio"]:
+        sound = f"sound of {probe['audio']['seconds']:.2f} s"
+    length = f"{probe['frames']} frames at {probe['fps']:g} fps = {probe['frames'] / probe['fps']:.2f} s"
+    return f"{probe['width']}x{probe['height']}, {length}, {sound}"
 
 
 def _keep(server: Server) -> None:

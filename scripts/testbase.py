@@ -43,7 +43,7 @@ def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> Non
     stamp.unlink(missing_ok=True)
     quiet = {**os.environ, "PYTHONPATH": str(host.tree), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [host.python, SCRIPTS / script, folder, *options]
-    run(command, f"The files in {folder} could not be built: see the last lines of scripts/{script} above.", quiet)
+    run(command, f"The files in {folder} could not be built: see the last lines of scripts/{script} above.", environment)
     record = {"script": made_by, "options": list(options), "files": _sizes(folder)}
     stamp.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
