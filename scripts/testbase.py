@@ -41,9 +41,9 @@ def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> Non
             return
     say(f"building {'tiny models with random weights' if script.startswith('tiny') else 'sample inputs'}")
     stamp.unlink(missing_ok=True)
-    quiet = {**os.environ, "PYTHONPATH": str(host.tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(host.tree)}  # shapes come from the host's own classes
     command = [host.python, SCRIPTS / script, folder, *options]
-    run(command, f"The files in {folder} could not be built: see the last lines of scripts/{script} above.", environment)
+    run(command, f"The files in {folder} could not be built: see the end of scripts/{script}'s output.", environment)
     record = {"script": made_by, "options": list(options), "files": _sizes(folder)}
     stamp.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
