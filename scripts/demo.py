@@ -169,12 +169,21 @@ def _describe(host: Host, video: Path) -> None:
 
 
 def description(probe: dict[str, Any]) -> str:
-    """Frames, frame rate, duration and sound of a probed video, in one line."""
-    sound = "no sound"
-    if probe["audio"]:
-        sound = f"sound of {probe['audio']['seconds']:.2f} s"
-    length = f"{probe['frames']} frames at {probe['fps']:g} fps = {probe['frames'] / probe['fps']:.2f} s"
-    return f"{probe['width']}x{probe['height']}, {length}, {sound}"
+    """Frames, frame rate, duration and sound of a probed video, in one line.
+
+    Raises:
+        SetupError: the video is not what the workflow makes: moving pictures with sound.
+    """
+    sound = probe["audio"]
+    wrong = {"no frames": not probe["frames"], "no sound stream": not sound, "a silent sound stream": probe["silent"]}
+    wrong["one and the same picture in all frames"] = probe.get("constant", False)
+    found = [what for what, is_so in wrong.items() if is_so]
+    if found:
+        raise SetupError(f"The video has {found[0]}: a moving picture with the speech was expected.")
+    picture = f"{probe['width']}x{probe['height']}, {probe['frames']} frames at {probe['fps']:g} fps"
+    length = f"{probe['frames'] / probe['fps']:.2f} s"
+    heard = f"{sound['codec']}, {sound['rate']} Hz, {'mono' if sound['channels'] == 1 else 'stereo'}, {sound['seconds']:.2f} s"
+    return f"{picture}, {length}; sound: {heard}"
 
 
 def _keep(server: Server) -> None:

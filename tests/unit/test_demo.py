@@ -50,10 +50,29 @@ def test_a_refused_prompt_is_one_sentence(demo):
     assert demo.refusal({"error": {"message": "no outputs"}}) == "ComfyUI refused the workflow: no outputs"
 
 
+VIDEO = {"width": 128, "height": 192, "frames": 150, "fps": 25.0, "constant": False, "silent": False}
+SOUND = {"codec": "aac", "rate": 16000, "channels": 1, "seconds": 6.0}
+
+
 def test_description_of_a_video(demo):
-    probe = {"width": 128, "height": 192, "frames": 150, "fps": 25.0, "audio": {"seconds": 6.0}}
-    assert demo.description(probe) == "128x192, 150 frames at 25 fps = 6.00 s, sound of 6.00 s"
-    assert demo.description({**probe, "audio": None}).endswith(", no sound")
+    assert demo.description({**VIDEO, "audio": SOUND}) == (
+        "128x192, 150 frames at 25 fps, 6.00 s; sound: aac, 16000 Hz, mono, 6.00 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"frames": 0}, "no frames"),
+        ({"audio": None, "silent": True}, "no sound stream"),
+        ({"silent": True}, "a silent sound stream"),
+        ({"constant": True}, "one and the same picture in all frames"),
+    ],
+)
+def test_a_video_that_proves_nothing_is_a_failure(demo, change, sentence):
+    with pytest.raises(SetupError) as caught:
+        demo.description({**VIDEO, "audio": SOUND, **change})
+    assert str(caught.value) == f"The video has {sentence}: a moving picture with the speech was expected."
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"1": {"class_type": "A", "inputs": {}}}'])
