@@ -182,7 +182,8 @@ def description(probe: dict[str, Any]) -> str:
         raise SetupError(f"The video has {found[0]}: a moving picture with the speech was expected.")
     picture = f"{probe['width']}x{probe['height']}, {probe['frames']} frames at {probe['fps']:g} fps"
     length = f"{probe['frames'] / probe['fps']:.2f} s"
-    heard = f"{sound['codec']}, {sound['rate']} Hz, {'mono' if sound['channels'] == 1 else 'stereo'}, {sound['seconds']:.2f} s"
+    channels = "mono" if sound["channels"] == 1 else f"{sound['channels']} channels"
+    heard = f"{sound['codec']}, {sound['rate']} Hz, {channels}, {sound['seconds']:.2f} s"
     return f"{picture}, {length}; sound: {heard}"
 
 
