@@ -17,8 +17,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
+from hostenv import BASE, ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
 from hostevents import Event, EventSocket
+from hostlock import setting_up, using
 from hostserver import Server, fetch_json, running_server
 from testbase import prepare_base
 
@@ -40,16 +41,22 @@ def main(arguments: list[str]) -> int:
         page = _read_workflow(options.workflow)
         if options.samples is not None and not options.samples.is_dir():
             raise SetupError(f"{options.samples} is no folder: name one with a person, a product and a speech.")
-        host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
-        base = prepare_base(host, options.samples)
-        with running_server(host, base) as server:
-            _demonstrate(server, page)
-            if options.keep:
-                _keep(server)
+        with using(BASE):
+            with setting_up():
+                host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
+                base = prepare_base(host, options.samples)
+            _run(host, base, page, options.keep)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _run(host: Host, base: Path, page: dict[str, Any], keep: bool) -> None:
+    with running_server(host, base) as server:
+        _demonstrate(server, page)
+        if keep:
+            _keep(server)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

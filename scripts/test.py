@@ -13,6 +13,7 @@ import sys
 
 import findbrowser
 from hostenv import ROOT, SetupError, ready_host, say, stop_on_termination
+from hostlock import setting_up
 from testbase import prepare_base
 
 
@@ -20,8 +21,9 @@ def main(arguments: list[str]) -> int:
     """Run pytest with `arguments`, by default on all of tests/."""
     stop_on_termination()
     try:
-        host = ready_host(tests=True)
-        base = prepare_base(host)
+        with setting_up():
+            host = ready_host(tests=True)
+            base = prepare_base(host)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

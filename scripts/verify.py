@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from hostenv import ROOT, SetupError, ready_host, stop_on_termination
+from hostlock import setting_up
 
 
 def main(arguments: list[str]) -> int:
@@ -22,7 +23,8 @@ def main(arguments: list[str]) -> int:
         print("Name one directory of golden files: python3 scripts/verify.py DIR", file=sys.stderr)
         return 2
     try:
-        host = ready_host()
+        with setting_up():
+            host = ready_host()
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

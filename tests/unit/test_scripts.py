@@ -12,6 +12,7 @@ from pathlib import Path
 import findbrowser
 import hostenv
 import hostevents
+import hostlock
 import hostserver
 import pytest
 import testbase
@@ -189,3 +190,16 @@ def test_debian_is_not_asked_without_root(monkeypatch):
     monkeypatch.setattr(findbrowser.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(findbrowser.subprocess, "run", lambda *_, **__: pytest.fail("apt-get was started"))
     assert findbrowser.install_debian() is False
+
+
+def test_a_base_directory_serves_one_run(tmp_path: Path):
+    folder = tmp_path / "base"
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import hostlock\n"
+        "with hostlock.using(pathlib.Path(sys.argv[2])): pass\n"
+    )
+    command = [sys.executable, "-c", program, str(hostenv.ROOT / "scripts"), str(folder)]
+    with hostlock.using(folder):
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"Another demo is using {folder}: wait for it, or end it with Ctrl+C." in second.stderr
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
