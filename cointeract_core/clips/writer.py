@@ -1,6 +1,6 @@
 """Write a video clip by clip, so that a valid mp4 of everything finished so far is always on disk.
 
-Each clip is encoded once into a segment of its own; after every clip the segments' packets and the sound are put
+Each clip is encoded once into a segment of its own; its packets, those of the video so far and the sound are put
 together beside the final file, which is then replaced in one step.
 """
 
@@ -32,7 +32,7 @@ class ClipWriter:
 
     Args:
         path: the mp4 to write.
-        work: folder for segments and 8-bit frames; the host empties it when it starts.
+        work: folder for segments and 8-bit frames; it may be emptied between clips (the host does when it starts).
         waveform: the soundtrack `[1, C, T]`.
         sample_rate: in Hz.
     """
@@ -41,11 +41,9 @@ class ClipWriter:
         self.path = path
         self.frames = 0
         self._work = work
-        self._segments: list[Path] = []
         self._clip_files: list[Path] = []
         self._waveform = waveform[0].detach().float().cpu()
         self._sample_rate = sample_rate
-        work.mkdir(parents=True, exist_ok=True)
 
     @property
     def clip_files(self) -> tuple[Path, ...]:
@@ -55,25 +53,28 @@ class ClipWriter:
     def add(self, frames: Tensor) -> None:
         """Append a clip's frames `[N, H, W, 3]` in 0-1 and bring the mp4 up to date."""
         pixels = frames.detach().float().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
-        name = f"{self.path.stem}.clip{len(self._segments):04}"
-        segment = self._work / f"{name}.mp4"
-        _write_segment(segment, pixels.numpy())
+        self._work.mkdir(parents=True, exist_ok=True)
+        name = f"{self.path.stem}.clip{len(self._clip_files):04}"
         kept = self._work / f"{name}.safetensors"
         save_file({"frames": pixels.contiguous()}, kept)
-        self._segments.append(segment)
+        segment = self._work / f"{name}.mp4"
+        try:
+            _write_segment(segment, pixels.numpy())
+            self._join([self.path, segment] if self._clip_files else [segment], self.frames + len(pixels))
+        finally:
+            segment.unlink(missing_ok=True)
         self._clip_files.append(kept)
         self.frames += len(pixels)
-        self._join()
 
-    def _join(self) -> None:
+    def _join(self, parts: list[Path], frames: int) -> None:
         import av
 
         beside = self.path.with_name(f".{self.path.stem}.part.mp4")
-        samples = round(self.frames * self._sample_rate / VIDEO_FPS)
+        samples = round(frames * self._sample_rate / VIDEO_FPS)
         try:
             with av.open(str(beside), "w", options={"movflags": "+faststart"}) as out:
-                _join_segments(out, self._segments, self._waveform[:, :samples].numpy(), self._sample_rate)
-            os.replace(beside, self.path)
+                _join_parts(out, parts, self._waveform[:, :samples].numpy(), self._sample_rate)
+            beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
 
@@ -104,15 +105,15 @@ def _write_segment(path: Path, pixels: np.ndarray) -> None:
         out.mux(stream.encode(None))
 
 
-def _join_segments(out: Any, segments: list[Path], sound: np.ndarray, rate: int) -> None:
+def _join_parts(out: Any, parts: list[Path], sound: np.ndarray, rate: int) -> None:
     import av
 
-    with av.open(str(segments[0])) as first:
+    with av.open(str(parts[0])) as first:
         video = out.add_stream_from_template(first.streams.video[0])
     audio, blocks = _sound_stream(out, sound, rate)
     shown = 0
-    for segment in segments:
-        with av.open(str(segment)) as source:
+    for part in parts:
+        with av.open(str(part)) as source:
             stream = source.streams.video[0]
             tick = stream.time_base
             for packet in source.demux(stream):

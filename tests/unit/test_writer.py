@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import av
 import numpy as np
 import pytest
@@ -31,7 +33,12 @@ def read(path):
 
 @pytest.mark.parametrize(
     ("rate", "channels", "kept"),
-    [(16000, 1, (16000, "mono")), (44100, 2, (44100, "stereo")), (96000, 1, (48000, "mono")), (8000, 6, (8000, "mono"))],
+    [
+        (16000, 1, (16000, "mono")),
+        (44100, 2, (44100, "stereo")),
+        (96000, 1, (48000, "mono")),
+        (8000, 6, (8000, "mono")),
+    ],
 )
 def test_every_clip_leaves_a_whole_video(tmp_path, rate, channels, kept):
     writer = ClipWriter(tmp_path / "ad.mp4", tmp_path / "work", tone(rate, channels), rate)
@@ -54,12 +61,22 @@ def test_frames_come_back_in_eight_bits_and_the_folder_is_clean(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ad.mp4", "work"]
 
 
-def test_a_failed_write_keeps_the_video_before_it(tmp_path):
+def test_a_failed_write_leaves_what_was_there(tmp_path):
     writer = ClipWriter(tmp_path / "ad.mp4", tmp_path / "work", tone(16000, 1), 16000)
     writer.add(picture(10, 0))
-    before = (tmp_path / "ad.mp4").read_bytes()
-    (tmp_path / "work" / "ad.clip0000.mp4").write_bytes(b"damaged")
+    (tmp_path / "ad.mp4").write_bytes(b"damaged")
     with pytest.raises(av.FFmpegError):
         writer.add(picture(10, 10))
-    assert (tmp_path / "ad.mp4").read_bytes() == before
+    assert (tmp_path / "ad.mp4").read_bytes() == b"damaged"
     assert not list(tmp_path.glob(".ad.part*"))
+    assert writer.frames == 10
+
+
+def test_an_emptied_work_folder_costs_nothing_but_the_frames(tmp_path):
+    writer = ClipWriter(tmp_path / "ad.mp4", tmp_path / "work", tone(16000, 1), 16000)
+    for start in (0, 10, 20):
+        writer.add(picture(10, start))
+        shutil.rmtree(tmp_path / "work")
+    levels, *_ = read(tmp_path / "ad.mp4")
+    assert len(levels) == 30
+    assert levels == sorted(levels)
