@@ -50,8 +50,8 @@ class SpeechEncoder(io.ComfyNode):
                     io.Boolean.Input(
                         "reference_behaviour",
                         default=False,
-                        tooltip="Repeat the authors' program to the letter: 81-frame audio windows (lips drift 40 ms per "
-                        "clip), seed = number of the clip, 8-bit frames handed from clip to clip.",
+                        tooltip="Repeat the authors' program to the letter: 81-frame audio windows (lips drift 40 ms "
+                        "per clip), seed = number of the clip, 8-bit frames handed from clip to clip.",
                     )
                 ),
             ],

@@ -87,7 +87,9 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
             "AudioEncoderLoader", (520, 630), (400, 70), {"audio_encoder_name": FILES["audio"][0]}, file="audio"
         ),
         "person image": Node("LoadImage", (980, 60), (300, 330), {"image": "cointeract_person.png"}, title="Person"),
-        "product image": Node("LoadImage", (980, 460), (300, 330), {"image": "cointeract_product.png"}, title="Product"),
+        "product image": Node(
+            "LoadImage", (980, 460), (300, 330), {"image": "cointeract_product.png"}, title="Product"
+        ),
         "speech audio": Node("LoadAudio", (980, 860), (300, 140), {"audio": "cointeract_speech.wav"}, title="Speech"),
         "person": Node(
             "CoInteractPersonReference", (1340, 60), (320, 380), {"size": "480x832 portrait"},
@@ -147,7 +149,7 @@ def page_format(nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[s
     """The graph as the page saves it."""
     ids = {name: number for number, name in enumerate(nodes, 1)}
     links: list[list[Any]] = []
-    saved = {name: _page_node(ids[name], name, node, info, links, nodes, ids) for name, node in nodes.items()}
+    saved = {name: _page_node(ids[name], node, info, links, nodes, ids) for name, node in nodes.items()}
     for link, source, slot, *_ in links:
         name = next(name for name, number in ids.items() if number == source)
         saved[name]["outputs"][slot]["links"].append(link)
@@ -166,7 +168,7 @@ def page_format(nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[s
 
 
 def _page_node(
-    number: int, name: str, node: Node, info: dict[str, Any], links: list, nodes: dict[str, Node], ids: dict[str, int]
+    number: int, node: Node, info: dict[str, Any], links: list, nodes: dict[str, Node], ids: dict[str, int]
 ) -> dict[str, Any]:
     note = node.type == "MarkdownNote"
     spec = {"input": {}, "output": [], "output_name": []} if note else info[node.type]
@@ -196,8 +198,9 @@ def _page_node(
     if node.file:
         properties["models"] = _models(node)
     page = {
-        "id": number, "type": node.type, "pos": list(node.pos), "size": list(node.size), "flags": {}, "order": number - 1,
-        "mode": 0, "inputs": inputs, "outputs": outputs, "properties": properties, "widgets_values": values,
+        "id": number, "type": node.type, "pos": list(node.pos), "size": list(node.size), "flags": {},
+        "order": number - 1, "mode": 0, "inputs": inputs, "outputs": outputs,
+        "properties": properties, "widgets_values": values,
     }  # fmt: skip
     if node.title:
         page["title"] = node.title
@@ -233,7 +236,8 @@ def _models(node: Node) -> list[dict[str, str]]:
     models = []
     for key in wanted:
         name, directory, url = FILES[key]
-        models.append({"name": name, "url": url if url.endswith(".safetensors") else url + name, "directory": directory})
+        address = url if url.endswith(".safetensors") else url + name
+        models.append({"name": name, "url": address, "directory": directory})
     return models
 
 

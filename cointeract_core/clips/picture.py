@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -49,5 +51,5 @@ def _peaks(speech: Speech, columns: int, seconds: float) -> np.ndarray:
     level = speech.waveform[0].abs().amax(dim=0).float().cpu().numpy()
     total = round(seconds * speech.sample_rate)
     borders = np.minimum(np.linspace(0, total, columns + 1).astype(int), len(level))
-    peaks = [level[a:b].max() if b > a else 0.0 for a, b in zip(borders[:-1], borders[1:], strict=True)]
+    peaks = [level[a:b].max() if b > a else 0.0 for a, b in pairwise(borders)]
     return np.asarray(peaks) / max(float(level.max()), 1e-9)

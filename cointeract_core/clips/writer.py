@@ -6,7 +6,6 @@ together beside the final file, which is then replaced in one step.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path

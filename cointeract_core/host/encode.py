@@ -35,7 +35,7 @@ def encode_speech(encoder: Any, mono: Tensor) -> Tensor:
         `[25, T50, 1024]`, about 50 states a second, float32 on the CPU.
 
     Raises:
-        ModelFileError: an encoder of another width or depth.
+        ModelFileError: an encoder of another width or with other layers.
     """
     with torch.inference_mode():
         answer = encoder.encode_audio(mono[None, None], AUDIO_SAMPLE_RATE)

@@ -19,7 +19,7 @@ from ..constants import (
     TYPE_REFERENCE,
 )
 from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs
-from .layout import TokenLayout, make_layout
+from .layout import make_layout
 from .modulation import block_rows, timestep_embedding
 from .positions import rotation_table
 
@@ -60,7 +60,7 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
         audio=_audio(dit, clip.audio, latents),
         pose_tokens=_pose(dit, clip.pose, latents),
         type_rows=type_rows,
-        condition_tokens=_conditions(dit, clip, type_rows, layout, latents),
+        condition_tokens=_conditions(dit, clip, type_rows, latents),
         modulation=modulation,
         clean_rows=block_rows(modulation, clean),
         hoi_rows=None if hoi is None else block_rows(_stack(list(dit.hoi.modulation), latents), clean),
@@ -141,7 +141,7 @@ def embed_latents(dit: Any, latents: Tensor) -> Tensor:
     return dit.patch_embedding(latents.float()).to(latents.dtype).flatten(2).transpose(1, 2)
 
 
-def _conditions(dit: Any, clip: ClipInputs, type_rows: Tensor, layout: TokenLayout, latents: Tensor) -> Tensor | None:
+def _conditions(dit: Any, clip: ClipInputs, type_rows: Tensor, latents: Tensor) -> Tensor | None:
     references = [image for image in (clip.person, clip.product) if image is not None]
     tokens = [embed_latents(dit, image.to(latents.dtype)) + type_rows[TYPE_REFERENCE] for image in references]
     if clip.motion is not None:

@@ -77,6 +77,7 @@ def test_loads_in_under_a_second(copied, host):
 )
 def test_old_hosts_are_refused_in_one_sentence(version, sentence, monkeypatch):
     import comfyui_version
+
     from cointeract_pack.cointeract_core.host.version import check_host_version
 
     monkeypatch.setattr(comfyui_version, "__version__", version)
@@ -88,6 +89,7 @@ def test_old_hosts_are_refused_in_one_sentence(version, sentence, monkeypatch):
 @pytest.mark.parametrize("version", ["0.3.64", "0.3.75", "0.38.1", "1.0.0", "0.4.0rc1"])
 def test_newer_hosts_are_taken(version, monkeypatch):
     import comfyui_version
+
     from cointeract_pack.cointeract_core.host.version import check_host_version
 
     monkeypatch.setattr(comfyui_version, "__version__", version)
@@ -96,6 +98,7 @@ def test_newer_hosts_are_taken(version, monkeypatch):
 
 def test_registering_twice_leaves_one_entry(host):
     import comfy.supported_models
+
     from cointeract_pack.cointeract_core.host.registration import CoInteractConfig, register
 
     register()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from cointeract_pack.cointeract_core.clips.loop import run_clips
 from cointeract_pack.cointeract_core.clips.plan import plan_video
 from cointeract_pack.cointeract_core.constants import CLIP_FRAMES, MOTION_FRAMES, MOTION_LATENTS

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+
 from cointeract_pack.cointeract_core.clips.writer import ClipWriter, load_frames
 
 SECONDS = 6
