@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+from torch import Tensor
 
 
 def prepare(cpu: bool | None = None) -> None:
@@ -14,3 +18,60 @@ def prepare(cpu: bool | None = None) -> None:
     from comfy.cli_args import args
 
     args.cpu = not torch.cuda.is_available() if cpu is None else cpu
+
+
+def use_torch_attention() -> None:
+    """Choose PyTorch's attention, the host's default on a GPU, wherever this runs; before the model is imported."""
+    from comfy.cli_args import args
+
+    args.use_pytorch_cross_attention = True
+
+
+def plain_dit(settings: dict[str, Any], device: str = "cpu", dtype: torch.dtype = torch.float32, **extras: Any) -> Any:
+    """Our transformer outside of any loader, its weights not filled.
+
+    Args:
+        settings: arguments of the host's constructor.
+        extras: arguments of `CoInteractDiT` beyond those.
+    """
+    import comfy.ops
+
+    from .dit import CoInteractDiT
+
+    operations = comfy.ops.manual_cast if dtype == torch.float32 else comfy.ops.disable_weight_init
+    return CoInteractDiT(**settings, **extras, device=device, dtype=dtype, operations=operations).eval()
+
+
+def plain_s2v(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
+    """The host's own Wan2.2-S2V transformer, its weights not filled."""
+    import comfy.ops
+    from comfy.ldm.wan.model import WanModel_S2V
+
+    return WanModel_S2V(**settings, device=device, dtype=dtype, operations=comfy.ops.disable_weight_init).eval()
+
+
+def plain_patcher(settings: dict[str, Any], weights: dict[str, Tensor]) -> Any:
+    """A host model in float32 on the CPU, built the way the host's loaders build it; its weights are not filled."""
+    import comfy.model_patcher
+
+    from .registration import CoInteractConfig
+
+    config = CoInteractConfig({"image_model": "wan2.1", **settings})
+    config.set_inference_dtype(torch.float32, torch.float32)
+    model = config.get_model(weights).eval()
+    cpu = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def plain_vae(config: dict[str, Any]) -> Any:
+    """The host's causal VAE, its weights not filled."""
+    from comfy.ldm.wan.vae import WanVAE
+
+    return WanVAE(**config).eval()
+
+
+def in_tiles(tensor: Tensor, function: Callable[[Tensor], Tensor], **how: Any) -> Tensor:
+    """Run `function` over overlapping tiles as the host's VAE does; see its `tiled_scale_multidim`."""
+    from comfy.utils import tiled_scale_multidim
+
+    return tiled_scale_multidim(tensor, function, **how)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from ..checkpoint.header import Header, TensorInfo
 from ..checkpoint.keys import EXPERTS, lora_to_official, to_official, to_ours
 from ..checkpoint.merge import plan_adapter, take
-from ..host.standalone import prepare
+from ..host.standalone import plain_patcher, prepare
 from .golden import Check, Golden, compare, holds, same
 from .tiny import dit_settings
 
@@ -61,20 +60,12 @@ def _merge(
     golden: Golden, base: dict[str, Tensor], lora: dict[str, Tensor], extras: dict[str, Tensor], strength: float
 ) -> dict[str, Tensor]:
     """Our weights after the host's patches, from a model built and patched as Load CoInteract Model does."""
-    import comfy.model_patcher
-
     from ..host.loader import apply_lora
-    from ..host.registration import CoInteractConfig
 
-    config = CoInteractConfig({"image_model": "wan2.1", **dit_settings(golden)})
-    config.set_inference_dtype(torch.float32, torch.float32)
-    model: Any = config.get_model(extras)
-    own = model.diffusion_model.state_dict()
-    model.diffusion_model.load_state_dict(
-        {**{name: torch.zeros_like(tensor) for name, tensor in own.items()}, **base, **extras}
-    )
-    cpu = torch.device("cpu")
-    patcher = comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+    patcher = plain_patcher(dit_settings(golden), extras)
+    dit = patcher.model.diffusion_model
+    untouched = {name: torch.zeros_like(tensor) for name, tensor in dit.state_dict().items()}
+    dit.load_state_dict({**untouched, **base, **extras})
     apply_lora(patcher, lora, strength)
-    patcher.patch_model(device_to=cpu)
-    return {name: tensor.clone() for name, tensor in model.diffusion_model.state_dict().items()}
+    patcher.patch_model(device_to=torch.device("cpu"))
+    return {name: tensor.clone() for name, tensor in dit.state_dict().items()}

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint.keys import to_ours
-from ..host.standalone import prepare
+from ..checkpoint.keys import EXPERT_WIDTH_KEY, HOI_KEY, to_ours
+from ..host.standalone import plain_dit, plain_patcher, plain_vae, prepare
 from .golden import Golden
 
 
@@ -29,14 +29,17 @@ class TinyVae:
             return ((self._module.decode(latents) + 1.0) / 2.0).clamp(0.0, 1.0)[0].permute(1, 2, 3, 0)
 
 
+def build_vae_module(golden: Golden) -> Any:
+    """The host's VAE class in the size and with the weights of a file such as `vae_tiny`."""
+    prepare()
+    module = plain_vae(golden.info["config"])
+    module.load_state_dict({key: value.float() for key, value in golden.group("w.").items()})
+    return module
+
+
 def build_vae(golden: Golden) -> TinyVae:
     """The VAE of a file such as `vae_tiny`."""
-    prepare()
-    from comfy.ldm.wan.vae import WanVAE
-
-    module = WanVAE(**golden.info["config"])
-    module.load_state_dict({key: value.float() for key, value in golden.group("w.").items()})
-    return TinyVae(module.eval())
+    return TinyVae(build_vae_module(golden))
 
 
 def dit_weights(golden: Golden) -> dict[str, Tensor]:
@@ -50,18 +53,21 @@ def dit_settings(golden: Golden) -> dict[str, Any]:
     return {"model_type": "s2v", **config, "eps": golden.info["config"].get("eps", 1e-6)}
 
 
-def build_patcher(golden: Golden) -> Any:
-    """A host model around a file's transformer, built the way the host's loaders build it."""
+def build_dit(golden: Golden) -> Any:
+    """The transformer of a file in float32, with the extras its weights hold."""
     prepare()
-    import comfy.model_patcher
-
-    from ..host.registration import CoInteractConfig
-
     weights = dit_weights(golden)
-    config = CoInteractConfig({"image_model": "wan2.1", **dit_settings(golden)})
-    config.set_inference_dtype(torch.float32, torch.float32)
-    model = config.get_model(weights)
-    missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=True)
-    model.eval()
-    cpu = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+    width = weights.get(EXPERT_WIDTH_KEY)
+    hidden = 0 if width is None else width.shape[0]
+    dit = plain_dit(dit_settings(golden), expert_hidden=hidden, hoi_stream=HOI_KEY in weights)
+    dit.load_state_dict(weights)
+    return dit
+
+
+def build_patcher(golden: Golden) -> Any:
+    """A host model around a file's transformer."""
+    prepare()
+    weights = dit_weights(golden)
+    patcher = plain_patcher(dit_settings(golden), weights)
+    patcher.model.diffusion_model.load_state_dict(weights)
+    return patcher
