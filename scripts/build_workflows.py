@@ -122,7 +122,7 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
     if pose:
         nodes["pose video"] = Node("LoadVideo", (980, 1080), (300, 250), {"file": "cointeract_pose.mp4"}, title="Pose")
         nodes["pose"] = Node(
-            "CoInteractPoseEncoder", (1340, 1360), (320, 150), {},
+            "CoInteractPoseEncoder", (1340, 1430), (320, 150), {},
             {"person": ("person", "person"), "speech": ("speech", "speech"), "vae": ("vae", "VAE"),
              "video": ("pose video", "VIDEO")},
         )  # fmt: skip
@@ -132,7 +132,7 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
 
 def groups(pose: bool) -> list[dict[str, Any]]:
     """Coloured frames around the steps."""
-    bottom = 1550 if pose else 1320
+    bottom = 1610 if pose else 1380
     boxes = [
         ("1  Models and prompts", (500, 0, 440, bottom), "#3f789e"),
         ("2  Your inputs", (960, 0, 340, bottom), "#8A8"),
