@@ -30,7 +30,7 @@ class ClipWriter:
     """One video file that grows by whole clips.
 
     Args:
-        path: the mp4 to write.
+        path: the mp4 to write; where another run takes the name before the first clip is done, a free one beside it.
         work: folder for segments and 8-bit frames; it may be emptied between clips (the host does when it starts).
         waveform: the soundtrack `[1, C, T]`.
         sample_rate: in Hz.
@@ -53,6 +53,8 @@ class ClipWriter:
         """Append a clip's frames `[N, H, W, 3]` in 0-1 and bring the mp4 up to date."""
         pixels = frames.detach().float().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
         self._work.mkdir(parents=True, exist_ok=True)
+        if not self._clip_files:
+            self.path = _free(self.path)
         name = f"{self.path.stem}.clip{len(self._clip_files):04}"
         kept = self._work / f"{name}.safetensors"
         save_file({"frames": pixels.contiguous()}, kept)
@@ -68,7 +70,7 @@ class ClipWriter:
     def _join(self, parts: list[Path], frames: int) -> None:
         import av
 
-        beside = self.path.with_name(f".{self.path.stem}.part.mp4")
+        beside = self.path.with_name(f".{self._work.name}.part.mp4")  # the work folder is this run's own
         samples = round(frames * self._sample_rate / VIDEO_FPS)
         try:
             with av.open(str(beside), "w", options={"movflags": "+faststart"}) as out:
@@ -76,6 +78,15 @@ class ClipWriter:
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> Path:
+    """`path`, or the first free name after it."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}{number}{path.suffix}")
+    return free
 
 
 def load_frames(clip_files: tuple[Path, ...]) -> Tensor:

@@ -67,6 +67,6 @@ def generate_video(
     )
     for clip in clips:
         writer.add(clip.frames)
-        log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), path)
-    progress.say(f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {path.name}")
-    return FinishedVideo(path, writer.frames, writer.clip_files, scene.speech)
+        log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), writer.path)
+    progress.say(f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {writer.path.name}")
+    return FinishedVideo(writer.path, writer.frames, writer.clip_files, scene.speech)

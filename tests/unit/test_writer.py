@@ -69,7 +69,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     with pytest.raises(av.FFmpegError):
         writer.add(picture(10, 10))
     assert (tmp_path / "ad.mp4").read_bytes() == b"damaged"
-    assert not list(tmp_path.glob(".ad.part*"))
+    assert not list(tmp_path.glob(".*part*"))
     assert writer.frames == 10
 
 
@@ -81,3 +81,12 @@ def test_an_emptied_work_folder_costs_nothing_but_the_frames(tmp_path):
     levels, *_ = read(tmp_path / "ad.mp4")
     assert len(levels) == 30
     assert levels == sorted(levels)
+
+
+def test_two_runs_with_one_name_keep_out_of_each_others_way(tmp_path):
+    writers = [ClipWriter(tmp_path / "ad.mp4", tmp_path / work, tone(16000, 1), 16000) for work in ("a", "b")]
+    for start in (0, 10):
+        for writer in writers:
+            writer.add(picture(10, start))
+    assert [writer.path.name for writer in writers] == ["ad.mp4", "ad2.mp4"]
+    assert [len(read(writer.path)[0]) for writer in writers] == [20, 20]
