@@ -36,7 +36,7 @@ SEED = 20260419
 DIM, FFN, LAYERS, HEADS = 128, 192, 2, 1  # the host takes one head per 128 channels
 AUDIO_INJECTORS = 12  # the host's number, however few the blocks are
 LORA_RANK, EXPERT_HIDDEN = 4, 16
-VAE_DIM = 4  # the published one has 96
+VAE_DIM = 2  # the published one has 96; larger ones take most of a run on a CPU
 # the width of the text encoder is the transformer's text_dim, which the host does not read off the file
 TEXT_SIZES = {"d_model": 4096, "d_ff": 8, "d_kv": 8, "num_heads": 1, "num_layers": 2, "vocab_size": 512}
 TEXT_WORDS = (
