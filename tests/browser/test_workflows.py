@@ -107,8 +107,8 @@ def test_every_node_has_a_help_page(server):
 def test_every_input_of_every_node_has_a_tooltip(server):
     for name, node in get(server, "/object_info").items():
         if node["category"].startswith("CoInteract"):
-            for part in node["input"].values():
-                for key, declared in part.items():
+            for part in ("required", "optional"):
+                for key, declared in node["input"].get(part, {}).items():
                     assert declared[1].get("tooltip"), f"{name}.{key}"
 
 
