@@ -1,9 +1,9 @@
 """The host symbols this pack touches.
 
 Touch points, each with a test in ``tests/host``: `comfy.ldm.wan.model.WanModel_S2V` (constructor, sub-modules,
-`_forward`, `unpatchify`), `optimized_attention`, `comfy.model_base.WAN22_S2V`, `comfy.supported_models`,
-`comfy.sd.load_diffusion_model_state_dict`, `comfy.lora`, `comfy.samplers`, `comfy.sample`, `latent_preview`,
-`comfy.utils.ProgressBar`, `folder_paths`, `comfy_api.latest`.
+`_forward`, `unpatchify`), `optimized_attention`, `comfy.ops.cast_bias_weight`, `comfy.model_base.WAN22_S2V`,
+`comfy.supported_models`, `comfy.sd.load_diffusion_model_state_dict`, `comfy.lora`, `comfy.samplers`, `comfy.sample`,
+`latent_preview`, `comfy.utils.ProgressBar`, `folder_paths`, `comfy_api.latest`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import comfy.ops
 import comfy.sd
+import torch
+from torch import Tensor
 
 
 def extras_operations(operations: Any) -> Any:
@@ -24,6 +26,12 @@ def extras_operations(operations: Any) -> Any:
     if getattr(operations, "__module__", "").startswith("comfy.") or operations is None:
         return comfy.ops.manual_cast
     return operations
+
+
+def layer_weights(layer: torch.nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer as its own forward would use them: on the input's device, in its dtype, patched."""
+    own = getattr(layer, "cast_bias_weight", None)  # of layers that hold quantised tensors (ComfyUI-GGUF)
+    return own(like) if own is not None else comfy.ops.cast_bias_weight(layer, like)
 
 
 def load_state_dict_as_model(state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None) -> Any:

@@ -15,14 +15,14 @@ from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
 from ..model.experts import HumanAwareExperts
-from ..model.forward import experts_gate, forward
+from ..model.forward import forward, read_timestep
 from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
 from .cache import constants_for
-from .compat import extras_operations
+from .compat import extras_operations, layer_weights
 
-KERNELS = Kernels(attention=optimized_attention)
+KERNELS = Kernels(attention=optimized_attention, weights=layer_weights)
 
 
 class Extras(nn.Module):
@@ -109,13 +109,14 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
     ) -> DitOutput:
         """One whole forward from conditions; see `model.forward.forward`."""
         constants = prepare_clip(self, latents, clip, hoi)
+        timestep, gate = read_timestep(timestep, conditional)
         return forward(
             self,
             latents,
             timestep,
             constants,
             KERNELS,
-            gate=experts_gate(timestep, conditional),
+            gate=gate,
             face_mask=clip.face_mask,
             hoi=hoi,
             want_logits=want_logits,
@@ -161,13 +162,12 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             person=_whole_patches(reference_latent, self.patch_size),
             product=_whole_patches(product_latent, self.patch_size),
             product_scale=product_scale,
-            motion=reference_motion,
+            motion=_whole_patches(reference_motion, self.patch_size),
             pose=_whole_patches(control_video, self.patch_size),
             face_mask=face_mask,
         )
         constants = constants_for(options, x, lambda: prepare_clip(self, x, clip))
-        timestep = t.flatten()[: x.shape[0]]
-        gate = experts_gate(timestep)
+        timestep, gate = read_timestep(t.flatten()[: x.shape[0]])
         return forward(self, x, timestep, constants, KERNELS, gate=gate, face_mask=face_mask, options=options).video
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..constants import ROUTER_FACE
 from .inputs import AudioConstants, ClipConstants, Kernels
-from .modulation import Rows, add_gated, shift_scale
-from .positions import rotate
+from .modulation import Rows, add_gated, modulated
+from .positions import Rotation, rotate
 from .prepare import normalise_query
 
 
@@ -27,102 +27,104 @@ class BlockSettings:
     options: dict[str, Any]  # the host's transformer_options
     experts_gate: Tensor | bool  # True/False for the whole batch, or [B, 1, 1] where samples differ
     logits: bool  # compute router logits even where the experts are off
-    face_mask: Tensor | str | None
+    face: bool  # compute the face probability even where the experts are off
     mutual: bool
+    bias_units: Tensor | None  # of the experts
+
+
+@dataclass(slots=True)
+class Tokens:
+    """The sequences on their way through the blocks.
+
+    A block puts new tensors in their place as it goes; were they passed as arguments, every caller would keep the old
+    ones alive beside the largest of a block's own.
+    """
+
+    main: Tensor  # [B, N, D], target tokens first
+    hoi: Tensor | None  # [B, M, D]
 
 
 @dataclass(frozen=True, slots=True)
-class BlockOutput:
-    """Tokens after a block, and the router's answer where it was asked."""
+class RouterAnswer:
+    """What a block's router said, where it was asked."""
 
-    main: Tensor
-    hoi: Tensor | None
-    logits: Tensor | None
+    logits: Tensor | None = None  # [B, target, 3]
+    face: Tensor | None = None  # [B, target], a probability
 
 
 def run_block(
     index: int,
     block: Any,
     experts: Any | None,
-    main: Tensor,
-    hoi: Tensor | None,
+    tokens: Tokens,
     target_rows: Rows,
     clip: ClipConstants,
     settings: BlockSettings,
-) -> BlockOutput:
-    """Run block `index`.
+    *,
+    target_only: bool = False,
+) -> RouterAnswer:
+    """Run block `index` on `tokens`, without its audio injection.
 
     Args:
         block: the host's block; only its sub-modules are used.
         experts: router and experts of this block, or None for the plain backbone.
-        main: main sequence `[B, N, D]`, target tokens first.
-        hoi: HOI tokens `[B, M, D]`, or None.
         target_rows: modulation of the target; everything else takes the clip's rows at timestep 0.
+        target_only: leave the target tokens alone: nothing reads the others after the last block.
     """
     split, clean = clip.layout.target, clip.clean_rows[index]
-    hoi_rows = clip.hoi_rows[index] if hoi is not None else None
-
-    y = shift_scale(
-        block.norm1(main),
-        split,
-        (target_rows.shift_attention, target_rows.scale_attention),
-        (clean.shift_attention, clean.scale_attention),
+    kept = split if target_only else tokens.main.shape[1]
+    update, hoi_update = _self_attention(index, block, tokens, kept, target_rows, clip, settings)
+    tokens.main = add_gated(tokens.main[:, :kept], update, split, target_rows.gate_attention, clean.gate_attention)
+    del update
+    tokens.main = tokens.main + _cross_attention(
+        block.cross_attn, block.norm3(tokens.main), *clip.text[index], settings
     )
-    z = None
-    if hoi is not None:
-        z = torch.addcmul(hoi_rows.shift_attention, block.norm1(hoi), hoi_rows.scale_attention)
-    y, z = _self_attention(block.self_attn, y, z, clip, settings)
-    main = add_gated(main, y, split, target_rows.gate_attention, clean.gate_attention)
-    main = main + _cross_attention(block.cross_attn, block.norm3(main), *clip.text[index], settings)
-    if hoi is not None:
-        hoi = torch.addcmul(hoi, z, hoi_rows.gate_attention)
+    update, answer = _feed_forward(block, experts, tokens.main, split, target_rows, clean, settings)
+    tokens.main = add_gated(tokens.main, update, split, target_rows.gate_ffn, clean.gate_ffn)
+    if tokens.hoi is not None:
+        hoi, rows = tokens.hoi, clip.hoi_rows[index]
+        hoi = add_gated(hoi, hoi_update, hoi.shape[1], rows.gate_attention)
         hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *clip.hoi_text[index], settings)
-    del y, z
-
-    y = shift_scale(
-        block.norm2(main),
-        split,
-        (target_rows.shift_ffn, target_rows.scale_ffn),
-        (clean.shift_ffn, clean.scale_ffn),
-    )
-    y, logits, face = _feed_forward(block.ffn, experts, y, split, settings)
-    main = add_gated(main, y, split, target_rows.gate_ffn, clean.gate_ffn)
-    del y
-    if hoi is not None:
-        z = torch.addcmul(hoi_rows.shift_ffn, block.norm2(hoi), hoi_rows.scale_ffn)
-        hoi = torch.addcmul(hoi, block.ffn(z), hoi_rows.gate_ffn)
-    if index in clip.audio:
-        mask = face if settings.face_mask == "router" else settings.face_mask
-        main = _inject_audio(main, clip.audio[index], split, mask, settings)
-    return BlockOutput(main, hoi, logits)
+        update, _ = _feed_forward(block, None, hoi, hoi.shape[1], rows, rows, settings)
+        tokens.hoi = add_gated(hoi, update, hoi.shape[1], rows.gate_ffn)
+    return answer
 
 
-def _qkv(attention: Any, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    heads = (attention.num_heads, attention.head_dim)
-    q = rotate(attention.norm_q(attention.q(x)).unflatten(2, heads), table).flatten(2)
-    k = rotate(attention.norm_k(attention.k(x)).unflatten(2, heads), table).flatten(2)
-    return q, k, attention.v(x)
+def _rotated(attention: Any, layer: Any, norm: Any, x: Tensor, by: Rotation, pieces: int = 1) -> Tensor:
+    return rotate(norm(layer(x)), by, attention.num_heads, pieces)
 
 
 def _self_attention(
-    attention: Any, main: Tensor, hoi: Tensor | None, clip: ClipConstants, settings: BlockSettings
+    index: int,
+    block: Any,
+    tokens: Tokens,
+    kept: int,
+    target_rows: Rows,
+    clip: ClipConstants,
+    settings: BlockSettings,
 ) -> tuple[Tensor, Tensor | None]:
-    """Joint attention where HOI is mutually visible; otherwise the main sequence never sees it."""
+    """Self-attention of the first `kept` main tokens and of HOI: joint where HOI is mutually visible, else apart."""
+    attention, clean, hoi = block.self_attn, clip.clean_rows[index], tokens.hoi
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        out = settings.kernels.attention(
-            q, k, v, heads=attention.num_heads, transformer_options=settings.options
-        )
+        out = settings.kernels.attention(q, k, v, heads=attention.num_heads, transformer_options=settings.options)
         return attention.o(out)
 
-    q, k, v = _qkv(attention, main, clip.main_table)
-    del main
+    x = modulated(block.norm1, tokens.main, clip.layout.target, target_rows.attention, clean.attention)
+    q = _rotated(attention, attention.q, attention.norm_q, x[:, :kept], clip.main_rotation.first(kept))
+    # here the most is alive at once: the sequence, `x`, the queries, and what turns the keys; hence in two parts
+    k = _rotated(attention, attention.k, attention.norm_k, x, clip.main_rotation, pieces=2)
+    v = attention.v(x)
+    del x
     if hoi is None:
         return attend(q, k, v), None
-    hoi_q, hoi_k, hoi_v = _qkv(attention, hoi, clip.hoi_table)
+    x = modulated(block.norm1, hoi, hoi.shape[1], clip.hoi_rows[index].attention)
+    hoi_q = _rotated(attention, attention.q, attention.norm_q, x, clip.hoi_rotation)
+    hoi_k = _rotated(attention, attention.k, attention.norm_k, x, clip.hoi_rotation)
+    hoi_v = attention.v(x)
     if settings.mutual:
         joint = attend(torch.cat([q, hoi_q], 1), torch.cat([k, hoi_k], 1), torch.cat([v, hoi_v], 1))
-        return joint[:, : q.shape[1]].contiguous(), joint[:, q.shape[1] :]
+        return joint[:, :kept], joint[:, kept:]
     # HOI reads itself, the target and the product; never the person or the motion frames (DIT:503-530)
     seen = [span for span in (clip.layout.span("target"), clip.layout.span("product")) if span]
     hoi_k = torch.cat([hoi_k, *(k[:, span.slice] for span in seen)], 1)
@@ -133,51 +135,65 @@ def _self_attention(
 def _cross_attention(attention: Any, x: Tensor, key: Tensor, value: Tensor, settings: BlockSettings) -> Tensor:
     q = attention.norm_q(attention.q(x))
     key, value = (t.expand(x.shape[0], -1, -1) for t in (key, value))
-    out = settings.kernels.attention(
-        q, key, value, heads=attention.num_heads, transformer_options=settings.options
-    )
+    out = settings.kernels.attention(q, key, value, heads=attention.num_heads, transformer_options=settings.options)
     return attention.o(out)
 
 
 def _feed_forward(
-    ffn: Any, experts: Any | None, x: Tensor, split: int, settings: BlockSettings
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Shared FFN for every token, experts for the target; also router logits and the face probability."""
-    hidden = ffn[0](x)
+    block: Any, experts: Any | None, main: Tensor, split: int, target_rows: Rows, clean: Rows, settings: BlockSettings
+) -> tuple[Tensor, RouterAnswer]:
+    """Shared FFN for every token, experts for the target; also the router's answer."""
+    x = modulated(block.norm2, main, split, target_rows.ffn, clean.ffn)
+    hidden = block.ffn[0](x)
     # the hidden layer is the largest tensor of the forward: reuse it where autograd does not need it
-    hidden = ffn[1](hidden) if torch.is_grad_enabled() else torch.ops.aten.gelu_(hidden, approximate="tanh")
-    out = ffn[2](hidden)
+    grad = torch.is_grad_enabled()
+    hidden = block.ffn[1](hidden) if grad else torch.ops.aten.gelu_(hidden, approximate="tanh")
+    out = block.ffn[2](hidden)
     del hidden
-    gate = settings.experts_gate
-    if experts is None or (gate is False and not settings.logits and settings.face_mask != "router"):
-        return out, None, None
+    if experts is None or (settings.experts_gate is False and not settings.logits and not settings.face):
+        return out, RouterAnswer()
     target = x[:, :split]
     logits = experts.route(target)
     probabilities = logits.softmax(dim=-1)
-    if gate is not False:
-        routed = experts.add_to(out[:, :split], target, probabilities, None if gate is True else gate)
-        out = _replace_start(out, routed)
-    return out, logits, probabilities[..., ROUTER_FACE]
+    if settings.experts_gate is not False:
+        out = _add_experts(experts, out, target, probabilities, settings)
+    return out, RouterAnswer(logits, probabilities[..., ROUTER_FACE])
 
 
-def _replace_start(x: Tensor, start: Tensor) -> Tensor:
-    """`x` with its first tokens replaced; in place only where autograd is off (`x` is fresh)."""
-    if start.shape[1] == x.shape[1]:
-        return start
-    if torch.is_grad_enabled():
-        return torch.cat([start, x[:, start.shape[1] :]], dim=1)
-    x[:, : start.shape[1]] = start
-    return x
+def _add_experts(experts: Any, out: Tensor, target: Tensor, probabilities: Tensor, settings: BlockSettings) -> Tensor:
+    """The FFN's output with the experts' share on the target tokens."""
+    gate, split = settings.experts_gate, target.shape[1]
+    routed = experts.add_to(
+        out[:, :split],
+        target,
+        probabilities if gate is True else probabilities * gate,
+        weights=settings.kernels.weights,
+        bias_units=settings.bias_units,
+    )
+    return torch.cat([routed, out[:, split:]], dim=1) if torch.is_grad_enabled() else out
 
 
-def _inject_audio(
+def inject_audio(
     main: Tensor, audio: AudioConstants, split: int, mask: Tensor | None, settings: BlockSettings
 ) -> Tensor:
-    """Add speech to the target: each latent frame attends to its own five audio tokens (DIT:360-400)."""
-    batch, _, dim = main.shape
-    target = main[:, :split].reshape(audio.shift.shape[0], -1, dim)
-    query = torch.addcmul(audio.shift, normalise_query(target), audio.scale)
+    """Add speech to the target: each latent frame attends to its own five audio tokens (DIT:360-400).
+
+    Args:
+        main: `[B, N, D]`, left as it is.
+        mask: `[B or 1, split]`, what of the speech each token hears; None for all.
+    """
+    batch, tokens, dim = main.shape
+    query = normalise_query(main[:, :split].reshape(len(audio.shift), -1, dim))
+    grad = torch.is_grad_enabled()
+    query = torch.addcmul(audio.shift, query, audio.scale, out=None if grad else query)
     update = _cross_attention(audio.injector, query, audio.key, audio.value, settings).reshape(batch, split, dim)
     if mask is not None:
         update = update * mask.to(update.dtype)[..., None]
-    return torch.cat([main[:, :split] + update, main[:, split:]], dim=1)
+    if tokens == split:
+        return main + update
+    if grad:
+        return torch.cat([main[:, :split] + update, main[:, split:]], dim=1)
+    out = torch.empty_like(main)
+    torch.add(main[:, :split], update, out=out[:, :split])
+    out[:, split:] = main[:, split:]
+    return out

@@ -8,7 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from .experts import LayerWeights
 from .layout import TokenLayout
+from .modulation import Rows
+from .positions import Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class ClipInputs:
     audio: Tensor | None = None  # [B, 25, audio_dim, >= 4F] features at 25 fps
     person: Tensor | None = None  # [B, 16, 1, H, W]
     product: Tensor | None = None  # [B, 16, 1, H, W]
-    product_scale: float = 1.0
+    product_scale: float = 1.0  # of the product's rotary positions
     motion: Tensor | None = None  # [B, 16, M, H, W], the newest 19 count; None in the first clip
     pose: Tensor | None = None  # [B, 16, F, H, W]; None counts as zeros, as published
     face_mask: Tensor | str | None = None  # [B or 1, N] of 0/1, or "router", or None
@@ -40,6 +43,7 @@ class Kernels:
     """Host functions the pure forward needs."""
 
     attention: Callable[..., Tensor]  # (q, k, v, heads=, transformer_options=) on [B, N, heads * head_dim]
+    weights: LayerWeights  # (layer, input): weight and bias as the layer's own forward uses them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +51,16 @@ class ClipConstants:
     """Everything a clip's forwards share: computed once per clip, then only read."""
 
     layout: TokenLayout
-    main_table: Tensor  # rotations of the main sequence
-    hoi_table: Tensor | None
+    main_rotation: Rotation
+    hoi_rotation: Rotation | None
     text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
     hoi_text: list[tuple[Tensor, Tensor]] | None
     audio: dict[int, AudioConstants]  # by block
-    pose_tokens: Tensor  # [B, N or 1, D]
-    type_rows: Tensor  # [3, D]
+    target_offset: Tensor  # what every target token gets: its pose and its type, [B or 1, N or 1, D]
     condition_tokens: Tensor | None  # person, product and motion with their type, [B, M, D]
     modulation: Tensor  # learned rows of all blocks, [L, 6, D]
-    clean_rows: list[Any]  # modulation at timestep 0, per block
-    hoi_rows: list[Any] | None
+    clean_rows: list[Rows]  # modulation at timestep 0, per block
+    hoi_rows: list[Rows] | None
 
 
 @dataclass(frozen=True, slots=True)

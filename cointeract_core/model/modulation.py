@@ -8,14 +8,16 @@ Source: DIT:594-710.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One row of a block's modulation, each `[B, 1, D]`; the scales already hold ``1 + scale``."""
+    """One row of a block's modulation, each `[B or 1, 1, D]`; the scales already hold ``1 + scale``."""
 
     shift_attention: Tensor
     scale_attention: Tensor
@@ -23,6 +25,16 @@ class Rows:
     shift_ffn: Tensor
     scale_ffn: Tensor
     gate_ffn: Tensor
+
+    @property
+    def attention(self) -> tuple[Tensor, Tensor]:
+        """Shift and scale in front of self-attention."""
+        return self.shift_attention, self.scale_attention
+
+    @property
+    def ffn(self) -> tuple[Tensor, Tensor]:
+        """Shift and scale in front of the FFN."""
+        return self.shift_ffn, self.scale_ffn
 
 
 def timestep_embedding(timestep: Tensor, dim: int) -> Tensor:
@@ -42,36 +54,44 @@ def block_rows(stacked: Tensor, projected: Tensor) -> list[Rows]:
         projected: projected timestep embedding, `[B, 6, D]`.
     """
     table = stacked[:, None] + projected[None]  # [L, B, 6, D]
-    bump = torch.zeros(6, 1, dtype=table.dtype)
-    bump[1] = bump[4] = 1.0  # the scale rows multiply as (1 + scale)
-    table = table + bump.to(table.device)
+    table[:, :, 1::3] += 1.0  # the scales, rows 1 and 4, multiply as (1 + scale)
     return [Rows(*(row[:, None] for row in block.unbind(1))) for block in table.unbind(0)]
 
 
-def shift_scale(normed: Tensor, split: int, target: tuple[Tensor, Tensor], rest: tuple[Tensor, Tensor]) -> Tensor:
-    """``normed * scale + shift`` with one (shift, scale) for the first `split` tokens and one for the others.
+def modulated(
+    norm: Any, x: Tensor, split: int, target: tuple[Tensor, Tensor], rest: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """``norm(x) * scale + shift``.
 
     Args:
-        normed: fresh `[B, N, D]`; overwritten where autograd is off.
+        norm: layer norm without weights of its own.
+        x: `[B, N, D]`, left as it is.
+        split: the first `split` tokens take `target`'s shift and scale, the others `rest`'s.
     """
-    return _by_segment(normed, normed, split, (target[0], target[1]), (rest[0], rest[1]), gate=False)
+    if split == x.shape[1]:
+        return _norm(norm, x, *target)
+    if torch.is_grad_enabled():
+        return torch.cat([_norm(norm, x[:, :split], *target), _norm(norm, x[:, split:], *rest)], dim=1)
+    # one pass over all, then the few other tokens again: cheaper than joining two parts
+    out = _norm(norm, x, *target)
+    out[:, split:] = _norm(norm, x[:, split:], *rest)
+    return out
 
 
-def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tensor) -> Tensor:
+def _norm(norm: Any, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    if shift.shape[0] == 1:  # one row for the batch is what a layer norm's own weight and bias are
+        return F.layer_norm(x, x.shape[-1:], scale[0, 0], shift[0, 0], norm.eps)
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=norm.eps), scale)
+
+
+def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tensor | None = None) -> Tensor:
     """``x + update * gate`` by segment; `update` is fresh and overwritten where autograd is off, `x` never is."""
-    return _by_segment(x, update, split, (x, target), (x, rest), gate=True)
-
-
-def _by_segment(x: Tensor, fresh: Tensor, split: int, target: tuple, rest: tuple, *, gate: bool) -> Tensor:
-    parts = [(slice(0, split), target), (slice(split, x.shape[1]), rest)]
-    parts = [(where, pair) for where, pair in parts if where.stop > where.start]
-    pieces = []
-    for where, (base, factor) in parts:
-        base = base[:, where] if gate else base
-        if torch.is_grad_enabled():
-            pieces.append(torch.addcmul(base, fresh[:, where], factor))
-        else:
-            torch.addcmul(base, fresh[:, where], factor, out=fresh[:, where])
-    if not pieces:
-        return fresh
-    return torch.cat(pieces, dim=1) if len(pieces) > 1 else pieces[0]
+    parts = [(slice(0, split), target)]
+    if split < x.shape[1]:
+        parts.append((slice(split, None), rest))
+    if torch.is_grad_enabled():
+        sums = [torch.addcmul(x[:, part], update[:, part], gate) for part, gate in parts]
+        return torch.cat(sums, dim=1) if len(sums) > 1 else sums[0]
+    for part, gate in parts:
+        torch.addcmul(x[:, part], update[:, part], gate, out=update[:, part])
+    return update

@@ -22,6 +22,8 @@ from ..constants import (
     ROPE_THETA,
 )
 
+PROMOTING = ("cuda", "cpu", "meta")  # devices whose kernels take operands of several types
+
 
 @dataclass(frozen=True, slots=True)
 class Axes:
@@ -88,13 +90,29 @@ def pair_split(head_dim: int) -> tuple[int, int, int]:
     return pairs - 2 * third, third, third
 
 
-def rotation_table(groups: list[Axes], head_dim: int, device: torch.device | str) -> Tensor:
-    """Cosine and sine of every token and pair, shared by all heads and blocks.
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Cosine and sine of every token and pair, shared by all heads and blocks; float32.
 
-    Angles are computed in float64 on the CPU and stored as float32: 4 bytes x head_dim per token.
+    A float32 model needs `turn` alone, 4 bytes x head_dim per token; 16-bit models need twice that.
+    """
 
-    Returns:
-        `[1, N, 1, head_dim / 2, 2]`, the last axis (cos, sin).
+    turn: Tensor  # [1, N, 1, head_dim / 2, 2], the last axis (cos, sin)
+    quarter: Tensor | None  # the same a quarter turn on, (-sin, cos)
+
+    def first(self, tokens: int) -> Rotation:
+        """Of the first `tokens` tokens only."""
+        quarter = None if self.quarter is None else self.quarter[:, :tokens]
+        return Rotation(self.turn[:, :tokens], quarter)
+
+
+def rotation(groups: list[Axes], head_dim: int, device: torch.device | str, dtype: torch.dtype) -> Rotation:
+    """The rotations of `groups`, in order.
+
+    Angles are computed in float64 on the CPU.
+
+    Args:
+        dtype: of the queries and keys.
     """
     positions = torch.from_numpy(np.concatenate([axes.grid() for axes in groups])).double()
     angles = []
@@ -102,19 +120,29 @@ def rotation_table(groups: list[Axes], head_dim: int, device: torch.device | str
         frequency = ROPE_THETA ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
         angles.append(positions[:, axis : axis + 1] * frequency)
     angle = torch.cat(angles, dim=1)
-    table = torch.stack((angle.cos(), angle.sin()), dim=-1).float()
-    return table[None, :, None].to(device)
+    turn = torch.stack((angle.cos(), angle.sin()), dim=-1).float()[None, :, None].to(device)
+    if dtype == torch.float32 or turn.device.type not in PROMOTING:
+        return Rotation(turn, None)
+    return Rotation(turn, torch.stack((-turn[..., 1], turn[..., 0]), dim=-1))
 
 
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate interleaved pairs of queries or keys in float32.
+def rotate(x: Tensor, by: Rotation, heads: int, pieces: int = 1) -> Tensor:
+    """Rotate interleaved pairs of queries or keys in float32, rounding once.
 
     Args:
-        x: `[B, N, heads, head_dim]`.
-        table: `[1, N, 1, head_dim / 2, 2]` from `rotation_table`.
+        x: `[B, N, heads * head_dim]`, fresh: where autograd is off and `x` is float32 it is overwritten.
+        by: rotations of the N tokens.
+        pieces: parts of the sequence to work through; more need less memory.
     """
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    turn = torch.view_as_complex(table)
-    # out of place only where autograd needs it: the product is as large as q itself in float32
-    turned = pairs * turn if pairs.requires_grad else pairs.mul_(turn)
-    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+    pairs = x.unflatten(-1, (heads, -1, 2))
+    if by.quarter is None or torch.is_grad_enabled():
+        numbers, turn = torch.view_as_complex(pairs.float()), torch.view_as_complex(by.turn)
+        turned = numbers * turn if torch.is_grad_enabled() else numbers.mul_(turn)
+        return torch.view_as_real(turned).flatten(2).to(x.dtype)
+    out = torch.empty_like(pairs)
+    for part, rotated, turn, quarter in zip(
+        *(tensor.tensor_split(pieces, dim=1) for tensor in (pairs, out, by.turn, by.quarter)), strict=True
+    ):
+        # 16-bit numbers meet float32 ones inside the kernels, so neither is copied to the other's type
+        torch.addcmul(part[..., :1] * turn, part[..., 1:], quarter, out=rotated)
+    return out.flatten(2)

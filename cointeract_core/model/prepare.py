@@ -17,11 +17,13 @@ from ..constants import (
     TEMPORAL_STRIDE,
     TYPE_MOTION,
     TYPE_REFERENCE,
+    TYPE_TARGET,
 )
+from .checks import check_inputs
 from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs
 from .layout import make_layout
 from .modulation import block_rows, timestep_embedding
-from .positions import rotation_table
+from .positions import rotation
 
 
 def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None = None) -> ClipConstants:
@@ -32,7 +34,11 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
         latents: noisy target `[B, 16, F, H, W]`; only its shape, dtype and device are read.
         clip: conditions, latents already in the model's scale.
         hoi: the HOI stream, or None.
+
+    Raises:
+        InputError: conditions of other sizes than the target, or that the model has no part for.
     """
+    check_inputs(dit, latents, clip, hoi)
     frames, height, width = latents.shape[2:]
     layout = make_layout(
         frames,
@@ -43,23 +49,22 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
         motion=clip.motion is not None,
         hoi_frames=None if hoi is None else hoi.latents.shape[2],
     )
-    head_dim = dit.dim // dit.num_heads
+    device, dtype, head_dim = latents.device, latents.dtype, dit.dim // dit.num_heads
     text = _text(dit, clip.context)
     hoi_text = None
     if hoi is not None:
         hoi_text = text if hoi.context is None else _text(dit, hoi.context)
-    type_rows = dit.trainable_cond_mask.weight.to(device=latents.device, dtype=latents.dtype)
+    type_rows = dit.trainable_cond_mask.weight.to(device=device, dtype=dtype)
     modulation = _stack([block.modulation for block in dit.blocks], latents)
     clean = _projected_rows(dit, latents)
     return ClipConstants(
         layout=layout,
-        main_table=rotation_table(layout.axes, head_dim, latents.device),
-        hoi_table=rotation_table([layout.hoi], head_dim, latents.device) if layout.hoi else None,
+        main_rotation=rotation(layout.axes, head_dim, device, dtype),
+        hoi_rotation=rotation([layout.hoi], head_dim, device, dtype) if layout.hoi else None,
         text=text,
         hoi_text=hoi_text,
         audio=_audio(dit, clip.audio, latents),
-        pose_tokens=_pose(dit, clip.pose, latents),
-        type_rows=type_rows,
+        target_offset=_pose(dit, clip.pose, latents) + type_rows[TYPE_TARGET],
         condition_tokens=_conditions(dit, clip, type_rows, latents),
         modulation=modulation,
         clean_rows=block_rows(modulation, clean),
@@ -94,7 +99,7 @@ def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     Returns:
         global tokens `[B, F, 1, D]` and local tokens `[B, F, 5, D]`.
     """
-    window = audio[..., : frames * TEMPORAL_STRIDE]
+    window = audio[..., : frames * TEMPORAL_STRIDE]  # nothing hears what follows
     prefixed = torch.cat([window[..., :1], window], dim=-1)
     global_tokens, local_tokens = dit.casual_audio_encoder(prefixed)
     return global_tokens[:, 1:], local_tokens[:, 1:]
@@ -103,7 +108,8 @@ def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
 def _audio(dit: Any, audio: Tensor | None, latents: Tensor) -> dict[int, AudioConstants]:
     if audio is None:
         return {}
-    global_tokens, local_tokens = embed_audio(dit, audio.to(latents.dtype), latents.shape[2])
+    audio = audio.to(latents.dtype).expand(latents.shape[0], -1, -1, -1)
+    global_tokens, local_tokens = embed_audio(dit, audio, latents.shape[2])
     summary = F.silu(global_tokens.flatten(0, 1)[:, 0])
     local = local_tokens.flatten(0, 1)
     constants = {}

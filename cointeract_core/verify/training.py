@@ -15,6 +15,7 @@ from ..model.inputs import ClipInputs, DitOutput, HoiInputs
 from ..training.losses import flow_loss, router_loss, total_loss
 from ..training.masks import TokenMasks
 from ..training.noise import add_noise, flow_target, loss_weights, training_sigmas
+from .dit import logit_tolerance_of
 from .golden import Check, Golden, compare, holds
 from .tiny import build_dit
 
@@ -113,7 +114,8 @@ def _predictions(golden: Golden, name: str, out: DitOutput) -> Iterator[Check]:
     if out.hoi is not None:
         yield compare(f"{name}: HOI", out.hoi, golden[f"out.{name}.hoi_pred"])
     if out.router_logits:
-        yield compare(f"{name}: router logits", torch.stack(out.router_logits), golden[f"out.{name}.router_logits"])
+        theirs = golden[f"out.{name}.router_logits"]
+        yield compare(f"{name}: router logits", torch.stack(out.router_logits), theirs, logit_tolerance_of(golden))
 
 
 def _gradients(golden: Golden, name: str, facts: dict[str, Any], parameters: dict[str, Tensor]) -> Iterator[Check]:
