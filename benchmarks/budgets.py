@@ -1,0 +1,63 @@
+"""What the trace must not exceed, and what the authors' code and the host's class do by the same conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .model14b import Traced
+
+TERA, PETA, GIGA = 1e12, 1e15, 1e9
+
+# per size: kernels, bytes moved, peak activation, FLOPs of one forward with product and experts
+OFFICIAL = {
+    "480p": (4149, 3.09 * TERA, 8.70 * GIGA, 2.0782 * PETA),
+    "720p": (4149, 7.07 * TERA, 20.05 * GIGA, 8.1137 * PETA),
+}
+BUDGETS = {"480p": (1900, 1.2 * TERA, 2.6 * GIGA, 2.070 * PETA), "720p": (1900, 2.7 * TERA, 6.0 * GIGA, 8.097 * PETA)}
+PARAMETERS = 17_030_803_409
+ROTATION_BYTES_PER_TOKEN = 1024
+NAMES = ("kernels", "bytes moved", "peak activation", "FLOPs")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A number beside what is allowed."""
+
+    name: str
+    value: float
+    allowed: float
+    exact: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it holds."""
+        return self.value == self.allowed if self.exact else self.value <= self.allowed
+
+
+def numbers(traced: Traced) -> tuple[float, float, float, float]:
+    """The four numbers of `NAMES`."""
+    measures = traced.measures
+    return measures.kernels, measures.bytes_moved, measures.peak_bytes, measures.flops
+
+
+def judge(routed: dict[str, Traced], unrouted: dict[str, Traced], parameters: int) -> Iterator[Verdict]:
+    """Every budget, by size.
+
+    Args:
+        routed: forwards with the experts on.
+        unrouted: the same from timestep 900 on, where they are off.
+    """
+    yield Verdict("parameters", parameters, PARAMETERS, exact=True)
+    for size, traced in routed.items():
+        for name, value, allowed in zip(NAMES, numbers(traced), BUDGETS[size], strict=True):
+            yield Verdict(f"{size} {name}", value, allowed)
+        measures = traced.measures
+        yield Verdict(
+            f"{size} rotation table bytes per token", traced.rotation_bytes_per_token, ROTATION_BYTES_PER_TOKEN
+        )
+        yield Verdict(f"{size} bytes copied to the device", measures.uploads, 0)
+        yield Verdict(f"{size} values read back from it", measures.read_backs, 0)
+        yield Verdict(f"{size} text and speech K, V computed again", traced.constant_projections, 0)
+    for size, traced in unrouted.items():
+        yield Verdict(f"{size} router and expert calls from timestep 900 on", traced.router_calls, 0)
