@@ -41,12 +41,15 @@ def numbers(traced: Traced) -> tuple[float, float, float, float]:
     return measures.kernels, measures.bytes_moved, measures.peak_bytes, measures.flops
 
 
-def judge(routed: dict[str, Traced], unrouted: dict[str, Traced], parameters: int) -> Iterator[Verdict]:
+def judge(
+    routed: dict[str, Traced], unrouted: dict[str, Traced], plain: dict[str, Traced], parameters: int
+) -> Iterator[Verdict]:
     """Every budget, by size.
 
     Args:
         routed: forwards with the experts on.
         unrouted: the same from timestep 900 on, where they are off.
+        plain: the same of a model without experts.
     """
     yield Verdict("parameters", parameters, PARAMETERS, exact=True)
     for size, traced in routed.items():
@@ -61,3 +64,8 @@ def judge(routed: dict[str, Traced], unrouted: dict[str, Traced], parameters: in
         yield Verdict(f"{size} text and speech K, V computed again", traced.constant_projections, 0)
     for size, traced in unrouted.items():
         yield Verdict(f"{size} router and expert calls from timestep 900 on", traced.router_calls, 0)
+        without = plain[size].measures.by_kernel
+        beyond = sum((traced.measures.by_kernel - without).values()) + sum(
+            (without - traced.measures.by_kernel).values()
+        )
+        yield Verdict(f"{size} kernels from timestep 900 on that a model without experts has not", beyond, 0)

@@ -58,9 +58,9 @@ def set_up() -> None:
     use_torch_attention()
 
 
-def build_ours() -> Any:
+def build_ours(experts: bool = True) -> Any:
     """CoInteract without memory."""
-    return plain_dit(BACKBONE, "meta", DTYPE, expert_hidden=EXPERT_HIDDEN)
+    return plain_dit(BACKBONE, "meta", DTYPE, expert_hidden=EXPERT_HIDDEN if experts else 0)
 
 
 def build_host() -> Any:

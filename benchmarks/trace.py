@@ -68,11 +68,12 @@ def measure() -> dict[str, Any]:
     model14b = importlib.import_module(f"{PACK}.benchmarks.model14b")
     budgets = importlib.import_module(f"{PACK}.benchmarks.budgets")
     model14b.set_up()
-    ours, theirs = model14b.build_ours(), model14b.build_host()
+    ours, bare, theirs = model14b.build_ours(), model14b.build_ours(experts=False), model14b.build_host()
     routed = {size: model14b.trace_ours(ours, size) for size in model14b.SIZES}
     unrouted = {size: model14b.trace_ours(ours, size, routed=False) for size in model14b.SIZES}
+    plain = {size: model14b.trace_ours(bare, size) for size in model14b.SIZES}
     parameters = model14b.parameters(ours)
-    verdicts = list(budgets.judge(routed, unrouted, parameters))
+    verdicts = list(budgets.judge(routed, unrouted, plain, parameters))
     sizes = {}
     for size, traced in routed.items():
         hosted = model14b.trace_host(theirs, size)

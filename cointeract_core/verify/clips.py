@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ from .tiny import build_patcher, build_vae
 EIGHT_BIT_STEP = 1.0
 CARRIED = 1e-3  # what flipped pixels may move the second clip's latents; 1.3e-5 measured
 GUIDED = 1e-5  # guidance scale 3 multiplies the float32 noise of two predictions; 5.7e-6 measured
-HEARD = 333  # hidden states the recorded run was given (info.replaced)
+HEARD = re.compile(r"hidden_states\[:, :(\d+)\]")  # how many hidden states the recorded run was given (info.replaced)
 
 
 def check_clips(golden: Golden) -> Iterator[Check]:
@@ -39,7 +40,8 @@ def check_clips(golden: Golden) -> Iterator[Check]:
     yield compare("product latent", to_model(scene.product.latent), golden["mid.encode_product"])
 
     settings = SampleSettings(0, steps, cfg, shift, "euler", PUBLISHED_SCHEDULE)
-    recorded = to_vae(golden["out.decode_input_clip1"][:, :, :MOTION_LATENTS])
+    motions = [to_vae(latents[:, :, :MOTION_LATENTS]) for latents in _decoded(golden)[1:]]
+    recorded = iter(motions)
     seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def run(encode: Callable[[Tensor], Tensor]) -> list[FinishedClip]:
@@ -63,21 +65,28 @@ def check_clips(golden: Golden) -> Iterator[Check]:
             )
         )
 
-    finished = run(lambda _frames: recorded)
+    finished = run(lambda _frames: next(recorded))
     for step, (noisy, denoised) in seen.items():
         sigma = golden.info["timesteps"][step] / 1000.0
         yield compare(f"sample of step {step}", noisy, golden[f"out.step{step}.sample_in"][:, :, 1:], GUIDED)
         flow = (noisy - denoised) / sigma
         yield compare(f"guided flow of step {step}", flow, golden[f"out.step{step}.cfg_pred"][:, :, 1:], GUIDED)
-    for clip in finished:
-        theirs = golden[f"out.decode_input_clip{clip.plan.index}"][:, :, -clip.target.shape[2] :]
+    for clip, latents in zip(finished, _decoded(golden), strict=True):
+        theirs = latents[:, :, -clip.target.shape[2] :]
         yield compare(f"latents of clip {clip.plan.index}", to_model(clip.target), theirs, GUIDED)
     yield from _frames(golden, finished, "")
 
     finished = run(vae.encode)
-    theirs = golden["out.decode_input_clip1"][:, :, MOTION_LATENTS:]
-    yield compare("latents of clip 1 with our own motion frames", to_model(finished[1].target), theirs, CARRIED)
+    for clip, latents in list(zip(finished, _decoded(golden), strict=True))[1:]:
+        name = f"latents of clip {clip.plan.index} with our own motion frames"
+        yield compare(name, to_model(clip.target), latents[:, :, MOTION_LATENTS:], CARRIED)
     yield from _frames(golden, finished, " with our own motion frames")
+
+
+def _decoded(golden: Golden) -> list[Tensor]:
+    """What the recorded run decoded, clip by clip."""
+    names = [name for name in golden.tensors if name.startswith("out.decode_input_clip")]
+    return [golden[f"out.decode_input_clip{number}"] for number in range(len(names))]
 
 
 def _frames(golden: Golden, finished: list[FinishedClip], how: str) -> Iterator[Check]:
@@ -102,11 +111,14 @@ def _scene(golden: Golden, vae: Any) -> ClipScene:
     size = VideoSize(person_image.shape[1], person_image.shape[0])
     person = PersonReference(vae.encode(fit_person(person_image, size, "stretch")), size)
     product = ProductReference(vae.encode(fit_product(product_image, None, size, padding=1.0)), 1.0)
-    features = features_at_25fps(golden["in.hidden_states"][:, :HEARD].float(), None)
-    clips = sum(1 for name in golden.tensors if name.startswith("out.decode_input_clip"))
+    heard = HEARD.search(" ".join(golden.info["replaced"]))
+    states = golden["in.hidden_states"][:, : int(heard[1]) if heard else None]
+    features = features_at_25fps(states.float(), None)
+    clips = len(_decoded(golden))
     plan = plan_video(features.shape[-1], clips, max_clips=clips, reference_behaviour=True)
     speech = Speech(features, torch.zeros(1, 1, 1), 16000, plan, reference_behaviour=True)
-    texts = [golden[f"in.context_{name}"] for name in ("first", "second")]
+    said = dict.fromkeys(call["prompt"][0].split(" ")[0] for call in golden.info["calls"])  # "first prompt", …
+    texts = [golden[f"in.context_{word}"] for word in said if f"in.context_{word}" in golden.tensors]
     prompts = Prompts(tuple([[text, {}]] for text in texts), [[golden["in.context_negative"], {}]])
     scene, _ = build_scene(person, speech, prompts, product)
     return scene

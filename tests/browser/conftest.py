@@ -14,9 +14,9 @@ READY = "() => !!(window.app?.graph && window.LiteGraph?.registered_node_types['
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chrome: Path) -> Iterator[Any]:
-    """One browser for all pages."""
+    """One browser for the pages of a module; it goes with it, for Playwright keeps an event loop running."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=str(chrome), args=ARGUMENTS)
         yield running

@@ -1,0 +1,98 @@
+"""One forward of the 14B model on the meta device: what it counts, and that it stays within its budgets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cointeract_pack.benchmarks.budgets import Verdict
+from cointeract_pack.benchmarks.tracing import Tracer
+
+
+@pytest.fixture(scope="module")
+def report(host: Path, repo: Path) -> dict:
+    """What the program prints; in a process of its own, for the host chooses its attention when it is imported."""
+    command = [sys.executable, str(repo / "benchmarks" / "trace.py"), "--json"]
+    environment = {**os.environ, "COINTERACT_COMFYUI": str(host)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_budget_holds(report):
+    assert report["ok"]
+    assert [budget for budget in report["budgets"] if not budget["ok"]] == []
+    assert len(report["budgets"]) == 21
+
+
+def test_tokens(report):
+    tokens = {size: found["tokens"] for size, found in report["sizes"].items()}
+    assert tokens == {"480p": {"ours": 36634, "host": 35074}, "720p": {"ours": 84560, "host": 80960}}
+
+
+@pytest.mark.parametrize(("size", "moved", "peak"), [("480p", 1.56e12, 3.33e9), ("720p", 3.55e12, 7.67e9)])
+def test_host_counts_as_published(size, moved, peak, report):
+    """The host's class by our conventions gives what was published of it, so ours can stand beside it."""
+    found = report["sizes"][size]["numbers"]["host"]
+    assert found["kernels"] == pytest.approx(2199, abs=5)
+    assert found["bytes moved"] == pytest.approx(moved, rel=0.01)
+    assert found["peak activation"] == pytest.approx(peak, rel=0.01)
+
+
+def test_a_broken_budget_is_seen():
+    assert Verdict("kernels", 1900, 1900).ok
+    assert not Verdict("kernels", 1901, 1900).ok
+    assert not Verdict("parameters", 1899, 1900, exact=True).ok
+
+
+def meta(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    return torch.empty(*shape, dtype=dtype, device="meta")
+
+
+def traced(function, *tensors):
+    with torch.no_grad(), Tracer() as tracer:
+        function(*tensors)
+    return tracer.measures
+
+
+def test_bytes_and_flops_of_a_product():
+    measures = traced(F.linear, meta(1, 10, 64), meta(32, 64), meta(32))
+    assert measures.kernels == 1
+    assert measures.bytes_moved == 2 * (10 * 64 + 32 * 64 + 32 + 10 * 32)
+    assert measures.flops == 2 * 10 * 64 * 32
+
+
+def test_attention_and_rms_norm_are_one_kernel():
+    heads = meta(1, 2, 16, 8)
+    attention = traced(F.scaled_dot_product_attention, heads, heads, heads)
+    assert (attention.kernels, attention.flops) == (1, 2 * 2 * 2 * 16 * 16 * 8)
+    norm = traced(lambda x, weight: F.rms_norm(x, (8,), weight, 1e-6), meta(16, 8), meta(8))
+    assert (norm.kernels, norm.bytes_moved) == (1, 2 * (16 * 8 + 8 + 16 * 8))
+
+
+def test_views_are_free_and_broadcasts_count_once():
+    assert traced(lambda x: x.view(4, 2).transpose(0, 1)[1:].expand(3, 1, 4), meta(8)).kernels == 0
+    assert traced(lambda x, row: x * row, meta(16, 8), meta(1, 8)).bytes_moved == 2 * (128 + 8 + 128)
+    assert traced(lambda x: x.add_(1), meta(16)).bytes_moved == 2 * 32
+    assert traced(lambda x: torch.mul(x, 2, out=meta(16)), meta(16)).bytes_moved == 2 * 32
+
+
+def test_peak_is_what_was_alive_at_once():
+    def chain(x):
+        for _ in range(5):
+            x = x + 1
+
+    assert traced(chain, meta(1000)).peak_bytes == 2 * 2000
+
+
+def test_waiting_for_the_device_is_seen():
+    with torch.no_grad(), Tracer("cpu") as tracer:
+        torch.ones(1).item()
+    assert tracer.measures.read_backs == 1
