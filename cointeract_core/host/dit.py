@@ -12,6 +12,7 @@ import comfy.ldm.common_dit
 import comfy.ldm.wan.model
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_management import throw_exception_if_processing_interrupted
 from torch import Tensor, nn
 
 from ..model.experts import HumanAwareExperts
@@ -22,7 +23,14 @@ from ..model.prepare import prepare_clip
 from .cache import constants_for
 from .compat import extras_operations, layer_weights
 
-KERNELS = Kernels(attention=optimized_attention, weights=layer_weights)
+
+def stop_if_asked() -> None:
+    """Leave the forward where the user has interrupted: on a small card one step takes minutes."""
+    if not torch.compiler.is_compiling():
+        throw_exception_if_processing_interrupted()
+
+
+KERNELS = Kernels(attention=optimized_attention, weights=layer_weights, before_block=stop_if_asked)
 
 
 class Extras(nn.Module):

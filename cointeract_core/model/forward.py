@@ -80,6 +80,7 @@ def forward(
     )
     logits = []
     for index in range(len(dit.blocks)):
+        kernels.before_block()
         answer = _run_replaceable(dit, index, tokens, rows[index], clip, settings)
         if index in clip.audio:
             mask = answer.face if settings.face else face_mask

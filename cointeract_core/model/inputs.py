@@ -44,6 +44,7 @@ class Kernels:
 
     attention: Callable[..., Tensor]  # (q, k, v, heads=, transformer_options=) on [B, N, heads * head_dim]
     weights: LayerWeights  # (layer, input): weight and bias as the layer's own forward uses them
+    before_block: Callable[[], None]  # raises where the user has asked to stop
 
 
 @dataclass(frozen=True, slots=True)

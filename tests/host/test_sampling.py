@@ -9,6 +9,7 @@ from pathlib import Path
 import comfy.samplers
 import pytest
 import torch
+from comfy.model_management import InterruptProcessingException, interrupt_current_processing, processing_interrupted
 
 from cointeract_pack.cointeract_core.clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
 from cointeract_pack.cointeract_core.clips.plan import plan_video
@@ -121,6 +122,19 @@ def test_experts_are_not_called_at_high_noise(patcher, conditions):
     sample_clip(patcher, conditions, SETTINGS, sigmas, 0)
     hook.remove()
     assert counts["router"] == 0
+
+
+def test_interrupt_ends_a_step_at_the_next_block(patcher, conditions):
+    counts = Counter()
+    blocks = patcher.model.diffusion_model.blocks
+    hooks = [counted(block.ffn[0], counts, index) for index, block in enumerate(blocks)]
+    hooks.append(blocks[1].ffn[2].register_forward_hook(lambda *_: interrupt_current_processing()))
+    with pytest.raises(InterruptProcessingException):
+        sample(patcher, conditions)
+    for hook in hooks:
+        hook.remove()
+    assert counts == {0: 1, 1: 1}
+    assert not processing_interrupted()
 
 
 def test_the_hosts_memory_estimate_counts_every_token(patcher, scene):
