@@ -8,10 +8,12 @@ import logging
 import sys
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from ..host.standalone import prepare
 from .golden import Golden, Handler, read_golden, worst
 
-# file-name prefix -> module and function that checks such a file; the longest prefix wins
+# part of a file's name -> module and function that checks such a file; the longest one wins
 FORMS: dict[str, tuple[str, str]] = {
     "audio_buckets": ("audio", "check_audio"),
     "dit_": ("dit", "check_dit"),
@@ -27,15 +29,17 @@ FORMS: dict[str, tuple[str, str]] = {
     "training_step": ("training", "check_training"),
     "vae_": ("vae", "check_vae"),
 }
+# what a damaged or foreign file may raise; it fails, and the next one is looked at
+UNREADABLE = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 NOTHING_TO_COMPARE = {"facts": "measurements of the reference itself"}
 
 
 def handler_for(path: Path) -> Handler | None:
-    """The function that checks `path`, by the longest known prefix of its name."""
-    prefix = max((form for form in FORMS if path.stem.startswith(form)), key=len, default=None)
-    if prefix is None:
+    """The function that checks `path`, by the longest known form at the start of its name, or else within it."""
+    found = [form for form in FORMS if path.stem.startswith(form)] or [form for form in FORMS if form in path.stem]
+    if not found:
         return None
-    module, function = FORMS[prefix]
+    module, function = FORMS[max(found, key=len)]
     return getattr(importlib.import_module(f".{module}", __package__), function)
 
 
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in paths:
         try:
             ok, line = verify_file(path)
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        except UNREADABLE as error:
             ok, line = False, f"{path.name:38} FAIL  {type(error).__name__}: {error}"
         failed += not ok
         sys.stdout.write(line + "\n")

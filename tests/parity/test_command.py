@@ -1,0 +1,62 @@
+"""The verification as a command: a line per file, and an exit status that tells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def verify(host: Path, repo: Path):
+    def run(directory: Path) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "cointeract_core.verify", str(directory)],
+            cwd=repo,
+            env={**os.environ, "PYTHONPATH": str(host)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, (done.stdout or done.stderr).splitlines()
+
+    return run
+
+
+def test_files_that_hold(verify, golden_dir, tmp_path):
+    shutil.copy(golden_dir / "schedule.json", tmp_path / "another_schedule.json")
+    shutil.copy(golden_dir / "dit_base.safetensors", tmp_path / "dit_base_seed7.safetensors")
+    status, lines = verify(tmp_path)
+    assert status == 0
+    assert [line.split()[:2] for line in lines] == [
+        ["another_schedule.json", "ok"],
+        ["dit_base_seed7.safetensors", "ok"],
+        ["2", "of"],
+    ]
+
+
+def test_files_that_do_not(verify, golden_dir, tmp_path):
+    whole = (golden_dir / "dit_base.safetensors").read_bytes()
+    (tmp_path / "dit_base.safetensors").write_bytes(whole[:-1])
+    (tmp_path / "schedule.json").write_text((golden_dir / "schedule.json").read_text().replace("0.9", "0.8"))
+    (tmp_path / "training_step.json").write_text("{}")
+    (tmp_path / "else.json").write_text("{}")
+    shutil.copy(golden_dir / "rope_positions.json", tmp_path)
+    status, lines = verify(tmp_path)
+    assert status == 1
+    verdicts = {line.split()[0]: line.split()[1] for line in lines[:-1]}
+    assert verdicts.pop("rope_positions.json") == "ok"
+    assert set(verdicts.values()) == {"FAIL"}
+    assert len(verdicts) == 4
+    assert lines[-1] == "1 of 5 files hold"
+
+
+def test_an_empty_directory_is_no_success(verify, tmp_path):
+    status, lines = verify(tmp_path)
+    assert status == 2
+    assert lines == [f"{tmp_path} holds no .safetensors or .json file; name a directory of golden files."]
