@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,7 @@ from ..constants import (
     ROUTER_CLASSES,
     ROUTER_FACE,
     ROUTER_HAND,
-    ROUTER_WEIGHT_BASE,
-    ROUTER_WEIGHT_FACE,
-    ROUTER_WEIGHT_HAND,
+    ROUTER_WEIGHTS,
     TEMPORAL_STRIDE,
 )
 from ..errors import InputError
@@ -95,12 +94,13 @@ def router_targets(masks: TokenMasks) -> Tensor:
     return targets
 
 
-def router_weights(masks: TokenMasks) -> Tensor:
-    """Weight of each token in the router's loss, `[N]` float32."""
-    weights = torch.zeros(ROUTER_CLASSES)
-    weights[ROUTER_BASE], weights[ROUTER_HAND] = ROUTER_WEIGHT_BASE, ROUTER_WEIGHT_HAND
-    weights[ROUTER_FACE] = ROUTER_WEIGHT_FACE
-    return weights[router_targets(masks).argmax(dim=1)]
+def router_weights(masks: TokenMasks, class_weights: Sequence[float] = ROUTER_WEIGHTS) -> Tensor:
+    """Weight of each token in the router's loss, `[N]` float32.
+
+    Args:
+        class_weights: of base, hand and face.
+    """
+    return torch.tensor(class_weights)[router_targets(masks).argmax(dim=1)]
 
 
 def _mask(boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None) -> Tensor:
