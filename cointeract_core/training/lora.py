@@ -77,7 +77,9 @@ class LoraSet(nn.Module):
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
         """Add them to the layers of `model` for as long as the context lasts."""
-        handles = [model.get_submodule(name).register_forward_hook(_adding(layer)) for name, layer in self.named_layers()]
+        handles = [
+            model.get_submodule(name).register_forward_hook(_adding(layer)) for name, layer in self.named_layers()
+        ]
         try:
             yield
         finally:

@@ -17,9 +17,7 @@ def flow_loss(prediction: Tensor, target: Tensor, weight: float | Tensor) -> Ten
     return weight * F.mse_loss(prediction.float(), target.float())
 
 
-def router_loss(
-    logits: Sequence[Tensor], masks: TokenMasks, class_weights: Sequence[float] = ROUTER_WEIGHTS
-) -> Tensor:
+def router_loss(logits: Sequence[Tensor], masks: TokenMasks, class_weights: Sequence[float] = ROUTER_WEIGHTS) -> Tensor:
     """Cross-entropy of every token weighted by its class, averaged over tokens, then over blocks.
 
     Args:
