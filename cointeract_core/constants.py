@@ -61,6 +61,7 @@ PRODUCT_PADDING = 1.25  # BI:79 the product is shrunk by this before padding
 # -- training (BB=diffsynth/utils/bbox_utils.py, TR) --------------------------------------------------------
 BOX_FIRST_FRAME = 2  # BB: a box of frame n belongs to latent floor((n - 2) / 4)
 ROUTER_WEIGHTS = (1.0, 10.0, 10.0)  # BB, paper section 3: of base, hand and face in the router's loss
+TRAINING_SHIFT = 5.0  # train.sh: of the noise levels
 ROUTER_LOSS_SHARE, HOI_LOSS_SHARE = 0.05, 0.5  # TR: of the router's and the HOI stream's loss in the whole
 
 # -- the 14B backbone -------------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+"""Rules for the values of settings; each raises one sentence that names the setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import InputError
+
+
+def refuse(name: str, value: object, expected: str, advice: str) -> InputError:
+    """``name is value, but expected; advice.``"""
+    shown = f"“{value}”" if isinstance(value, str) else value
+    return InputError(f"{name} is {shown}, but {expected}; {advice}.")
+
+
+def whole(name: str, value: Any, low: int, advice: str, high: int | None = None) -> None:
+    """A whole number from `low` on.
+
+    Raises:
+        InputError: it is not.
+    """
+    limit = f"from {low} on" if high is None else f"from {low} to {high}"
+    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+        raise refuse(name, value, f"a whole number {limit} is expected", advice)
+
+
+def number(name: str, value: Any, low: float, advice: str, high: float = math.inf, *, above: bool = False) -> None:
+    """A number from `low` (`above`: beyond it) to `high`.
+
+    Raises:
+        InputError: it is not.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or value < low or (above and value == low) or value > high:
+        start = f"above {low:g}" if above else f"from {low:g}"
+        limit = start if high == math.inf else f"{start} to {high:g}"
+        limit = f"{limit} on" if high == math.inf and not above else limit
+        raise refuse(name, value, f"a number {limit} is expected", advice)
+
+
+def switch(name: str, value: Any) -> None:
+    """True or false.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise refuse(name, value, "true or false is expected", "write it without quotes")
+
+
+def choice(name: str, value: Any, known: Sequence[str]) -> None:
+    """One of a few words.
+
+    Raises:
+        InputError: it is another.
+    """
+    if value not in known:
+        raise refuse(name, value, f"{', '.join(known)} are known", "choose one of them")
+
+
+def text(name: str, value: Any, advice: str) -> None:
+    """Some text.
+
+    Raises:
+        InputError: it is empty or no text.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise refuse(name, value, "a name is expected", advice)
