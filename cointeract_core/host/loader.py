@@ -120,26 +120,48 @@ def load_cointeract(
         ModelFileError: see `plan_load`.
     """
     plan = plan_load(base_name, adapter_name)
-    state, metadata = _read_base(plan)
-    lora: dict[str, Tensor] = {}
-    if plan.adapter is not None and plan.adapter_file is not None:
-        tensors = _read(plan.adapter_file)[0]
-        state |= take(tensors, plan.adapter.experts)
-        lora = take(tensors, plan.adapter.lora)
+    state, metadata, lora = read_tensors(plan)
     if plan.mark_plain:
         state[PLAIN_KEY] = torch.zeros(1)
-    patcher = load_state_dict_as_model(state, _options(plan.base, weight_dtype), metadata)
-    if patcher is None:
-        raise ModelFileError(
-            f"{plan.base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."
-        )
-    if plan.base.is_gguf:
-        patcher = with_gguf_patching(patcher)
+    patcher = make_patcher(plan.base, state, metadata, weight_dtype)
     if plan.adapter_file is not None:
         apply_lora(patcher, lora, strength, plan.adapter_file.what)
     cache_per_run(patcher)
     log.info("%s: %s", plan.base.what, plan.report)
     return LoadedModel(patcher, plan.report)
+
+
+def read_tensors(
+    plan: LoadPlan, *, hoi: bool = False
+) -> tuple[dict[str, Any], dict[str, str] | None, dict[str, Tensor]]:
+    """Read both files.
+
+    Args:
+        hoi: also take the adapter's HOI stream.
+
+    Returns:
+        the model's tensors under our names, without LoRA; the base's metadata; the adapter's LoRA.
+    """
+    state, metadata = _read_base(plan)
+    if plan.adapter is None or plan.adapter_file is None:
+        return state, metadata, {}
+    tensors = _read(plan.adapter_file)[0]
+    state |= take(tensors, {**plan.adapter.experts, **(plan.adapter.hoi if hoi else {})})
+    return state, metadata, take(tensors, plan.adapter.lora)
+
+
+def make_patcher(base: ModelFile, state: dict[str, Any], metadata: dict[str, str] | None, weight_dtype: str) -> Any:
+    """The host's model of a state dict.
+
+    Raises:
+        ModelFileError: the host does not know it.
+    """
+    patcher = load_state_dict_as_model(state, _options(base, weight_dtype), metadata)
+    if patcher is None:
+        raise ModelFileError(
+            f"{base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."
+        )
+    return with_gguf_patching(patcher) if base.is_gguf else patcher
 
 
 def apply_lora(patcher: Any, lora: dict[str, Tensor], strength: float, what: str = "adapter") -> None:
