@@ -16,7 +16,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from torch import Tensor, nn
 
 from ..model.experts import HumanAwareExperts
-from ..model.forward import forward, read_timestep
+from ..model.forward import Recompute, forward, read_timestep
 from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
@@ -114,6 +114,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         conditional: bool = True,
         want_logits: bool = False,
         options: dict[str, Any] | None = None,
+        recompute: Recompute | None = None,
     ) -> DitOutput:
         """One whole forward from conditions; see `model.forward.forward`."""
         constants = prepare_clip(self, latents, clip, hoi)
@@ -129,6 +130,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             hoi=hoi,
             want_logits=want_logits,
             options=options,
+            recompute=recompute,
         )
 
     def _forward(

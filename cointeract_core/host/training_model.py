@@ -100,7 +100,7 @@ def fresh_experts(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
 
 @torch.no_grad()
 def copy_rgb_stream(dit: Any) -> None:
-    """Start the HOI stream as a copy of the RGB stream: patch embedding, modulation, head; its type is zero (DIT:927)."""
+    """Start the HOI stream as a copy of the RGB stream's parts; its type embedding is zero (DIT:927-970)."""
     hoi = dit.hoi
     for theirs, own in ((dit.patch_embedding, hoi.patch_embedding), (dit.head.head, hoi.head.head)):
         weight, bias = layer_weights(theirs, own.weight)

@@ -5,6 +5,8 @@ Source: PIPE:2200-2400 (`model_fn_wans2v`), DIT:1000-1240.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from .experts import make_bias_units
 from .inputs import ClipConstants, DitOutput, HoiInputs, Kernels
 from .modulation import Rows, block_rows, timestep_embedding
 from .prepare import embed_latents
+
+Recompute = Callable[[Tokens, Callable[[Tokens], RouterAnswer]], RouterAnswer]
 
 
 def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, Tensor | bool]:
@@ -51,6 +55,7 @@ def forward(
     hoi: HoiInputs | None = None,
     want_logits: bool = False,
     options: dict[str, Any] | None = None,
+    recompute: Recompute | None = None,
 ) -> DitOutput:
     """Predict the flow of the target (and of the HOI stream).
 
@@ -64,6 +69,7 @@ def forward(
         hoi: the HOI stream of a training step.
         want_logits: return router logits of every block.
         options: the host's transformer options; block replacements in them are honoured.
+        recompute: runs a block in a way that saves memory for training; it is given the tokens and what to do to them.
     """
     options = options or {}
     embedding = _embed_timestep(dit, timestep, latents)
@@ -80,11 +86,8 @@ def forward(
     )
     logits = []
     for index in range(len(dit.blocks)):
-        kernels.before_block()
-        answer = _run_replaceable(dit, index, tokens, rows[index], clip, settings)
-        if index in clip.audio:
-            mask = answer.face if settings.face else face_mask
-            tokens.main = inject_audio(tokens.main, clip.audio[index], clip.layout.target, mask, settings)
+        step = partial(_block_step, dit, index, rows[index], clip, settings, face_mask)
+        answer = step(tokens) if recompute is None else recompute(tokens, step)
         if want_logits and answer.logits is not None:
             logits.append(answer.logits)
 
@@ -105,6 +108,24 @@ def _embed_timestep(dit: Any, timestep: Tensor, latents: Tensor) -> Tensor:
 def _main_tokens(dit: Any, latents: Tensor, clip: ClipConstants) -> Tensor:
     target = embed_latents(dit, latents) + clip.target_offset
     return target if clip.condition_tokens is None else torch.cat([target, clip.condition_tokens], dim=1)
+
+
+def _block_step(
+    dit: Any,
+    index: int,
+    rows: Rows,
+    clip: ClipConstants,
+    settings: BlockSettings,
+    face_mask: Tensor | str | None,
+    tokens: Tokens,
+) -> RouterAnswer:
+    """A block and the speech that enters after it."""
+    settings.kernels.before_block()
+    answer = _run_replaceable(dit, index, tokens, rows, clip, settings)
+    if index in clip.audio:
+        mask = answer.face if settings.face else face_mask
+        tokens.main = inject_audio(tokens.main, clip.audio[index], clip.layout.target, mask, settings)
+    return answer
 
 
 def _run_replaceable(

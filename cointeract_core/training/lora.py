@@ -40,7 +40,8 @@ class LoraLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """What is added to the layer's output for its input `[..., in]`."""
-        return F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype)) * self.scale
+        down, up = (matrix.to(x.device, x.dtype) for matrix in (self.down, self.up))
+        return F.linear(F.linear(x, down), up) * self.scale
 
 
 class LoraSet(nn.Module):

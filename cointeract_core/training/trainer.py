@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..model.forward import Recompute
 from .curves import CurveLog
 from .ema import AdapterEma
 from .engine import Engine
@@ -47,16 +48,14 @@ class Hooks:
         interrupts: exceptions that mean the user wants to stop; the run is saved, then they go on.
         after_step: told the steps that are done and this step's values.
         make_sample: makes a video with the adapter as it is; told the steps that are done.
-        recompute: how blocks are run; see `recompute`.
-        after_update: called when the optimiser has stepped, for memory modes that keep copies of parameters.
+        recompute: how blocks are run; see `memory`.
     """
 
     to_model: Callable[[Tensor], Tensor]
     interrupts: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
     after_step: Callable[[int, dict[str, float | None]], None] = lambda _step, _values: None
     make_sample: Callable[[int], None] | None = None
-    recompute: Any = None
-    after_update: Callable[[], None] = lambda: None
+    recompute: Recompute | None = None
 
 
 @dataclass(slots=True)
@@ -195,7 +194,6 @@ class Trainer:
         values["gradient_norm"] = engine.clip(self.model.trainable().values(), settings.optimizer.clip_norm)
         values["learning_rate"] = rate
         self._optimiser.step()
-        self.hooks.after_update()
         if self._average is not None:
             self._average.update(self.model.trainable())
         return values

@@ -1,0 +1,134 @@
+"""Memory modes: the same gradients in less memory of the card, named by the card each is meant for.
+
+Four means, none of which changes a bit of a gradient: blocks are run again in the backward pass instead of kept;
+what stands between blocks waits in the CPU's memory; frozen weights of some blocks stay there too and come over when
+they are used; so do the trained parameters, whose gradients then arrive on the CPU layer by layer and are stepped on
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import save_on_cpu
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import InputError
+from ..model.block import RouterAnswer, Tokens
+from .trainable import TrainableModel
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a mode does.
+
+    Attributes:
+        recompute: run blocks again in the backward pass.
+        offload: keep what stands between blocks in the CPU's memory.
+        resident: share of the blocks whose frozen weights stay on the device.
+        trained_on_device: keep trained parameters, their gradients and the optimiser's state on the device.
+    """
+
+    recompute: bool = True
+    offload: bool = False
+    resident: float = 1.0
+    trained_on_device: bool = True
+
+
+RECIPES = {
+    "none": Recipe(recompute=False),
+    "80gb": Recipe(),
+    "48gb": Recipe(offload=True),
+    "32gb": Recipe(offload=True, resident=0.5, trained_on_device=False),
+    "24gb": Recipe(offload=True, resident=0.1, trained_on_device=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A mode at work on a model."""
+
+    recipe: Recipe
+    device: torch.device
+    _model: TrainableModel
+
+    @property
+    def recompute(self) -> Callable[[Tokens, Callable[[Tokens], RouterAnswer]], RouterAnswer] | None:
+        """How the forward runs a block; see `model.forward.forward`."""
+        return self._run_again if self.recipe.recompute else None
+
+    def place(self) -> None:
+        """Put everything where it belongs, also after the host has moved the model to make a video."""
+        dit, blocks = self._model.dit, self._model.dit.blocks
+        resident = round(len(blocks) * self.recipe.resident)
+        here = torch.device("cpu")
+        for block in blocks[resident:]:
+            block.to(here)
+            _pin(block, self.device)
+        for block in blocks[:resident]:
+            block.to(self.device)
+        for name, child in dit.named_children():
+            if name not in ("blocks", "cointeract"):
+                child.to(self.device)
+        for own in dit.parameters(recurse=False):
+            own.data = own.data.to(self.device)
+        trained = self.device if self.recipe.trained_on_device else here
+        for part in (dit.cointeract, self._model.lora):
+            part.to(trained)
+
+    def _run_again(self, tokens: Tokens, step: Callable[[Tokens], RouterAnswer]) -> RouterAnswer:
+        def run(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+            inner = Tokens(main, hoi)
+            answer = step(inner)
+            return inner.main, inner.hoi, answer.logits
+
+        with self._keeping():
+            # nothing in a block is random
+            tokens.main, tokens.hoi, logits = checkpoint(
+                run, tokens.main, tokens.hoi, use_reentrant=False, preserve_rng_state=False
+            )
+        return RouterAnswer(logits)
+
+    def _keeping(self) -> AbstractContextManager[Any]:
+        if not self.recipe.offload:
+            return nullcontext()
+        return save_on_cpu(pin_memory=self.device.type == "cuda")
+
+
+@contextmanager
+def memory_mode(model: TrainableModel, mode: str, device: torch.device, processes: int = 1) -> Iterator[Memory]:
+    """Train `model` in a mode for as long as the context lasts; afterwards it lies in the CPU's memory.
+
+    Args:
+        mode: one of `RECIPES`.
+        device: that computes.
+        processes: that train together.
+
+    Raises:
+        InputError: a mode that several processes cannot share.
+    """
+    recipe = RECIPES[mode]
+    if processes > 1 and not recipe.trained_on_device:
+        raise InputError(
+            f"memory.mode is {mode}, but {processes} processes train together, which exchange gradients on the device; "
+            "use 48gb or 80gb, or one process."
+        )
+    memory = Memory(recipe, device, model)
+    memory.place()
+    try:
+        yield memory
+    finally:
+        model.to(torch.device("cpu"))
+
+
+def _pin(module: nn.Module, device: torch.device) -> None:
+    """Lock a module's memory, which makes moving it to a GPU several times faster."""
+    if device.type == "cuda":
+        for parameter in module.parameters():
+            if not parameter.is_pinned():
+                parameter.data = parameter.data.pin_memory()
