@@ -13,10 +13,12 @@ check_host_version()
 
 async def comfy_entrypoint() -> Any:
     """Register the model class and hand the nodes to the host."""
+    from .cointeract_core.host.live import register_routes
     from .cointeract_core.host.registration import register
     from .nodes import CoInteractExtension
 
     register()
+    register_routes()
     return CoInteractExtension()
 
 

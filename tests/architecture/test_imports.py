@@ -23,8 +23,8 @@ HOST_MODULES = {
 NODE_API = "comfy_api"  # what a node is declared with; nodes/ may use it
 OWN_PACKAGES = {"cointeract_core", "nodes", "cointeract_pack"}
 HEAVY = {"librosa", "cv2", "av", "scipy", "numba", "sklearn", "transformers", "soundfile", "torchaudio", "torchvision"}
-# the pack's own third-party imports; the host ships all but librosa and cv2
-ALLOWED = {"torch", "numpy", "einops", "safetensors", "librosa", "cv2", "av", "PIL", "gguf"}
+# the pack's own third-party imports; the host ships all but librosa and cv2; for aiohttp see test_rules.py
+ALLOWED = {"aiohttp", "torch", "numpy", "einops", "safetensors", "librosa", "cv2", "av", "PIL", "gguf"}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str, int]]:
