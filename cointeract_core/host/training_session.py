@@ -175,9 +175,7 @@ class _Samples:
     rows: tuple[tuple[CheckedRow, SampleKeys], ...]
     stamp: str
 
-    def loaders(
-        self, chosen: Sequence[CheckedRow], scale: Callable[[Tensor], Tensor]
-    ) -> list[Callable[[], TrainingSample]]:
+    def loaders(self, chosen: Sequence[CheckedRow], scale: Callable[[Tensor], Tensor]) -> list[Sample]:
         numbers = {checked.row.number for checked in chosen}
 
         def loader(checked: CheckedRow, keys: SampleKeys) -> Sample:

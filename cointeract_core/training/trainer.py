@@ -35,7 +35,8 @@ from .validation import validation_loss
 
 log = logging.getLogger("cointeract")
 
-STATES, CURVES = "states", "curves"
+STATES = "states"
+CURVES_OF_TIME = ("seconds", "memory_gb")  # these differ from run to run
 Sample = Callable[[], TrainingSample]
 
 

@@ -148,3 +148,54 @@ def registered(host: Path) -> None:
     from cointeract_pack.cointeract_core.host.registration import register
 
     register()
+
+
+@pytest.fixture(scope="session")
+def training_case(golden_dir: Path) -> SimpleNamespace:
+    """A tiny model with experts, HOI stream and LoRA, rows for it, and settings: everything a training step needs."""
+    from cointeract_pack.cointeract_core.training.lora import LoraSet, choose_layers
+    from cointeract_pack.cointeract_core.training.masks import TokenMasks
+    from cointeract_pack.cointeract_core.training.sample import PromptContexts, TrainingSample
+    from cointeract_pack.cointeract_core.training.settings_file import settings_from
+    from cointeract_pack.cointeract_core.training.trainable import TrainableModel
+    from cointeract_pack.cointeract_core.verify.golden import read_golden
+    from cointeract_pack.cointeract_core.verify.tiny import build_dit
+
+    golden = read_golden(golden_dir / "training_step.safetensors")
+
+    def settings(**sections):
+        files = dict.fromkeys(("base", "vae", "text_encoder", "audio_encoder"), "tiny.safetensors")
+        needed = {"model": files, "data": {"table": "rows.csv"}, "run": {"name": "tiny", "steps": 4}}
+        needed |= {"lora": {"rank": 4, "alpha": 4.0}, "optimizer": {"learning_rate": 1e-3}, "memory": {"mode": "none"}}
+        return settings_from(
+            {name: {**needed.get(name, {}), **sections.get(name, {})} for name in {**needed, **sections}}
+        )
+
+    def model(chosen=None, hoi=True):
+        chosen = chosen or settings()
+        dit = build_dit(golden)
+        layers = choose_layers(dit, chosen.lora.targets)
+        lora = LoraSet(layers, chosen.lora.rank, chosen.lora.alpha, torch.Generator().manual_seed(1))
+        for number, (_, layer) in enumerate(lora.named_layers()):
+            # as in the middle of a run: at its start `up` is zero and `down` has no gradient
+            torch.nn.init.normal_(layer.up, std=0.05, generator=torch.Generator().manual_seed(number))
+        return TrainableModel(dit, lora, targets=chosen.lora.targets, experts=chosen.lora.experts, hoi=hoi), lora
+
+    def sample(seed=0, **changes):
+        generator = torch.Generator().manual_seed(seed)
+        clean = golden["in.input_latents"] + 0.1 * seed
+        context, hoi_context = golden["in.context"], golden["in.depth_context"]
+        values = {
+            "joint": torch.cat([golden["in.motion_latents"], clean[:, :, 1:]], dim=2),
+            "alone": clean[:, :, 1:],
+            "person": clean[:, :, :1],
+            "product": golden["in.product_image_latents"],
+            "hoi": golden["in.depth_latents"][:, :, 1:],
+            "pose": torch.randn(clean[:, :, 1:].shape, generator=generator),
+            "audio": golden["in.audio_embeds"][..., :16],
+            "prompts": PromptContexts(context, context * 0.5, hoi_context, hoi_context * 0.5),
+            "masks": TokenMasks(face=golden["in.face_mask"], hand=golden["in.hand_mask"]),
+        }
+        return TrainingSample(**{**values, **changes})
+
+    return SimpleNamespace(golden=golden, settings=settings, model=model, sample=sample)
