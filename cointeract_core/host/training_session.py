@@ -34,6 +34,7 @@ from ..training.step import OFF, in_model_scale
 from ..training.trainable import TrainableModel
 from ..training.trainer import Hooks, Sample, Trainer
 from .encoders import EncoderFiles, check_encoders
+from .live import run_folder
 from .loader import LoadPlan, plan_load
 from .train_encode import fill_cache
 from .training_model import TrainingModel, load_training_model, model_stamp
@@ -42,7 +43,7 @@ from .training_samples import SampleMaker
 
 log = logging.getLogger("cointeract")
 
-RUNS, CACHE, ADAPTERS = "CoInteract/train", "CoInteract/train_cache", "CoInteract"
+CACHE, ADAPTERS = "CoInteract/train_cache", "CoInteract"
 SETTINGS_FILE = "settings.toml"
 
 
@@ -101,11 +102,6 @@ def plan_run(settings: TrainSettings, preflight: Preflight) -> RunPlan:
     return RunPlan(settings, rows, held_out, plan_load(model.base, model.adapter), encoders)
 
 
-def run_folder(name: str) -> Path:
-    """Folder of a run in the host's output folder."""
-    return Path(folder_paths.get_output_directory()) / RUNS / name
-
-
 def adapter_path(name: str) -> Path:
     """Where a run's adapter goes: the first of the host's `loras` folders."""
     return Path(folder_paths.get_folder_paths("loras")[0]) / ADAPTERS / f"{name}.safetensors"
@@ -145,7 +141,7 @@ def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | 
     """
     engine = engine or LocalEngine(comfy.model_management.get_torch_device())
     settings = plan.settings
-    progress = TrainingProgress(settings.run.name, settings.run.steps, node_id if engine.rank == 0 else None)
+    progress = TrainingProgress(settings.run.name, settings.run.steps, node_id, quiet=engine.rank > 0)
     with progress.closing(), outside_inference():
         samples = _encode(plan, engine, progress)
         model = load_training_model(
@@ -231,12 +227,17 @@ def _trainer(
     def to_model(tensor: Tensor) -> Tensor:
         return tensor.to(engine.device, model.dtype)
 
-    maker = SampleMaker(model, samples.cache, samples.rows, plan, root, memory)
+    def make_sample(step: int) -> None:
+        progress.say(f"making the sample video of step {step}")
+        shown = samples.rows[len(plan.rows)] if plan.held_out else samples.rows[0]
+        maker = SampleMaker(model, settings.model.vae, samples.cache, shown, root, memory, settings.run.sample_steps)
+        maker.make(step)
+
     hooks = Hooks(
         to_model=to_model,
         interrupts=(comfy.model_management.InterruptProcessingException, KeyboardInterrupt),
         after_step=progress.after_step,
-        make_sample=maker.make if settings.run.sample_every else None,
+        make_sample=make_sample,
         recompute=memory.recompute,
     )
     return Trainer(

@@ -1,0 +1,92 @@
+"""The training command: settings from a file, the host without its server, several processes by Accelerate."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import CoInteractError
+from ..training.engine import AccelerateEngine, Engine
+from ..training.settings_file import load_settings
+from .standalone import prepare
+
+PROCESSES = "WORLD_SIZE"  # set by accelerate launch, torchrun and others
+INTERRUPTED = 130
+EXTRA_PATHS = "extra_model_paths.yaml"
+
+
+def run_command(config: Path, tree: Path, base: Path | None, *, cpu: bool, check_only: bool) -> int:
+    """Train as `config` says.
+
+    Args:
+        config: TOML file.
+        tree: ComfyUI's folder, already on the path.
+        base: where models, input and output lie, if not in `tree`.
+        check_only: stop after the checks.
+
+    Returns:
+        the exit status: 0, 1 for what a user can mend, 130 where the run was interrupted.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
+    try:
+        settings = load_settings(config)
+        prepare(True if cpu else None)
+        _settle_folders(tree, base)
+        return _train(settings, (config.parent / settings.data.table).resolve(), cpu, check_only)
+    except CoInteractError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _settle_folders(tree: Path, base: Path | None) -> None:
+    """Let the host find its folders as its own program would."""
+    from comfy.cli_args import args
+
+    args.base_directory = str(base.resolve()) if base else None
+    import utils.extra_config
+
+    extra = tree / EXTRA_PATHS
+    if base is None and extra.is_file():
+        utils.extra_config.load_extra_path_config(str(extra))
+
+
+def _train(settings: Any, table: Path, cpu: bool, check_only: bool) -> int:
+    from comfy.model_management import InterruptProcessingException
+
+    from ..training.preflight import check_table
+    from .training_session import plan_run, run_training
+
+    data = settings.data
+    preflight = check_table(table, size=data.size, max_pixels=data.max_pixels, latents=data.latents)
+    log = logging.getLogger("cointeract")
+    log.info("%s", preflight.report)
+    plan = plan_run(settings, preflight)
+    if check_only:
+        return 0
+    engine: Engine | None = AccelerateEngine(cpu) if PROCESSES in os.environ else None
+    _stop_by_signal()
+    try:
+        finished = run_training(plan, engine=engine)
+    except InterruptProcessingException:
+        log.info("The run is saved: the same command goes on from here.")
+        return INTERRUPTED
+    for path in finished.adapters:
+        log.info("%s", path)
+    return 0
+
+
+def _stop_by_signal() -> None:
+    """Ctrl+C and `kill` end the run at the next block of the model, with its state saved; a second Ctrl+C at once."""
+    from comfy.model_management import interrupt_current_processing
+
+    def stop(number: int, _frame: Any) -> None:
+        interrupt_current_processing(True)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
