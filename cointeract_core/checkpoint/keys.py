@@ -23,6 +23,7 @@ EXPERT_WIDTH_KEY = "cointeract.experts.0.hand.fc1.weight"
 HOI_KEY = "cointeract.hoi.patch_embedding.weight"
 
 OFFICIAL_HOI = "depth"  # the authors' word for the HOI stream in names of tensors and inputs
+OFFICIAL_HOI_COLUMN = f"{OFFICIAL_HOI}_video"  # and in their training table
 HOST_PREFIX = "diffusion_model."  # of LoRA names the host loads
 PREFIXES = ("base_model.model.", "model.diffusion_model.", HOST_PREFIX, "pipe.dit.")
 

@@ -1,4 +1,4 @@
-"""Train from the shell: ``python -m cointeract_core.training config.toml``, or by ``accelerate launch`` on more GPUs."""
+"""Train from the shell with ``python -m cointeract_core.training config.toml``, or by ``accelerate launch``."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ FINER = 3  # lines are drawn this much larger and scaled down, so that they are 
 TITLE, SMALL = 20, 15  # sizes of the letters
 LEFT, RIGHT, HEAD, FOOT = 72, 26, 76, 40  # room around the plot inside a panel
 PAPER, PANEL, GRID, INK, FAINT = (16, 18, 23), (25, 28, 35), (46, 51, 62), (226, 229, 234), (142, 149, 161)
-SMOOTHING = 0.92  # weight of what came before in the heavy line
+SMOOTHING = 0.95  # largest weight of what came before in the heavy line
+SMOOTHED_SHARE = 20  # in short runs it covers about this part of the steps, so that it does not lag behind
 FEW = 30  # a curve with fewer values is drawn as it is, with dots
 LOG_SPAN = 50.0  # losses that span more than this factor get a logarithmic axis
 
@@ -159,7 +160,8 @@ def _draw_panel(draw: Any, panel: Panel, points: Mapping[str, Points], steps: Se
         if many:
             _draw_line(draw, line, across, up, _mixed(curve.colour, 0.32), 1.2)
     for curve, line, many in reversed(list(zip(panel.curves, shown, noisy, strict=True))):  # the first lies on top
-        _draw_line(draw, smooth(line) if many else line, across, up, curve.colour, 2.4)
+        heavy = smooth(line, min(SMOOTHING, 1 - SMOOTHED_SHARE / len(line))) if many else line
+        _draw_line(draw, heavy, across, up, curve.colour, 2.4)
         if len(line) < FEW:
             _draw_dots(draw, line, across, up, curve.colour)
     return across, up
@@ -245,7 +247,7 @@ def number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
-def smooth(line: Points, weight: float = SMOOTHING) -> Points:
+def smooth(line: Points, weight: float) -> Points:
     """Running mean in which the past counts `weight`, without a pull towards the first value."""
     mean = total = 0.0
     means = []
