@@ -63,6 +63,12 @@ BOX_FIRST_FRAME = 2  # BB: a box of frame n belongs to latent floor((n - 2) / 4)
 ROUTER_WEIGHTS = (1.0, 10.0, 10.0)  # BB, paper section 3: of base, hand and face in the router's loss
 TRAINING_SHIFT = 5.0  # train.sh: of the noise levels
 ROUTER_LOSS_SHARE, HOI_LOSS_SHARE = 0.05, 0.5  # TR: of the router's and the HOI stream's loss in the whole
+# PIPE:1187 what stands in front of the prompt for the HOI stream; the released weights know this text
+HOI_PROMPT_PREFIX = (
+    "a rendered video on a black background showing a 3D human body mesh interacting with an object. The scene "
+    "features the human body represented as a polygonal mesh with visible surface geometry, alongside a 3D object. "
+    "Following is the RGB description:"
+)
 
 # -- the 14B backbone -------------------------------------------------------------------------------------
 AUDIO_INJECT_LAYERS = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39)

@@ -8,6 +8,8 @@ from .conditioning import PoseEncoder, PromptEncoder, SpeechEncoder
 from .loaders import LoadCoInteractModel
 from .references import PersonReference, ProductReference
 from .sampling import ClipConditioning, Decode, DecodeClip, Sampler
+from .train_lora import TrainLora
+from .training import TrainingData, TrainingSettings
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCoInteractModel,
@@ -20,6 +22,9 @@ NODES: list[type[io.ComfyNode]] = [
     Decode,
     ClipConditioning,
     DecodeClip,
+    TrainingData,
+    TrainingSettings,
+    TrainLora,
 ]
 
 

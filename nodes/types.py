@@ -15,6 +15,8 @@ SpeechFeatures = io.Custom("COINTERACT_SPEECH")
 PoseClips = io.Custom("COINTERACT_POSE")
 PromptSet = io.Custom("COINTERACT_PROMPTS")
 ClipContext = io.Custom("COINTERACT_CLIP")
+TrainingRows = io.Custom("COINTERACT_TRAINING_DATA")
+TrainingOptions = io.Custom("COINTERACT_TRAINING_SETTINGS")
 VideoClips = io.Custom("COINTERACT_VIDEO")
 
 

@@ -81,3 +81,8 @@ def _find(role: str, name: str, folders: tuple[str, ...]) -> ModelFile:
                 return ModelFile(f"{role} {name}", tuple(shard_files(Path(path), role)))
     where = " or ".join(f"models/{folder}" for folder in folders if folder != "unet_gguf")
     raise ModelFileError(f"{role} {name} is not in {where}; put the file there and refresh the page.")
+
+
+def encoder_names(folder: str) -> list[str]:
+    """Files of one of the host's folders, such as `vae`."""
+    return folder_paths.get_filename_list(folder)

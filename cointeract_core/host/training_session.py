@@ -23,8 +23,10 @@ from torch import Tensor
 from ..errors import InputError
 from ..training.adapter import save_trained
 from ..training.cache import SampleCache, SampleKeys
+from ..training.curves import PICTURE
 from ..training.engine import Engine, LocalEngine
 from ..training.fingerprint import fingerprint
+from ..training.footage import read_picture
 from ..training.lora import LoraSet, choose_layers
 from ..training.memory import Memory, memory_mode
 from ..training.preflight import CheckedRow, Preflight
@@ -105,6 +107,11 @@ def plan_run(settings: TrainSettings, preflight: Preflight) -> RunPlan:
 def adapter_path(name: str) -> Path:
     """Where a run's adapter goes: the first of the host's `loras` folders."""
     return Path(folder_paths.get_folder_paths("loras")[0]) / ADAPTERS / f"{name}.safetensors"
+
+
+def curves_picture(folder: Path) -> Tensor:
+    """The run's `curves.png`, `[1, H, W, 3]` in 0-1."""
+    return read_picture(folder / PICTURE, "curves")[None]
 
 
 @contextmanager

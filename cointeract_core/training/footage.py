@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from torch import Tensor
 from ..conditioning.images import check_image, fit_person
 from ..errors import InputError
 from ..shapes import VideoSize
+
+Fit = Callable[[Tensor, VideoSize], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,17 @@ def probe_video(path: Path) -> Footage:
     return Footage(path, frames, rate, first.shape[1], first.shape[0])
 
 
-def read_frames(path: Path, indices: Sequence[int], size: VideoSize) -> Tensor:
-    """Frames of a video, scaled to fill `size` and cut from the centre, as boxes are (`masks`).
+def fill_frame(picture: Tensor, size: VideoSize) -> Tensor:
+    """A frame `[H, W, 3]` scaled to fill `size` and cut from the centre, as boxes are (`masks`); `[1, h, w, 3]`."""
+    return fit_person(picture, size, "crop")
+
+
+def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = fill_frame) -> Tensor:
+    """Frames of a video, one at a time in memory before they are fitted.
 
     Args:
         indices: which frames, in any order, also more than once.
+        fit: brings a frame to `size`.
 
     Returns:
         `[len(indices), H, W, 3]` in 0-1.
@@ -88,8 +96,7 @@ def read_frames(path: Path, indices: Sequence[int], size: VideoSize) -> Tensor:
     try:
         for index, picture in enumerate(_pictures(path)):
             if index in places:
-                fitted = fit_person(torch.from_numpy(np.ascontiguousarray(picture)).float() / 255.0, size, "crop")
-                out[places.pop(index)] = fitted
+                out[places.pop(index)] = fit(torch.from_numpy(np.ascontiguousarray(picture)).float() / 255.0, size)
             if not places:
                 return out
     except av.FFmpegError as error:

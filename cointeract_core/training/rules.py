@@ -60,6 +60,18 @@ def choice(name: str, value: Any, known: Sequence[str]) -> None:
         raise refuse(name, value, f"{', '.join(known)} are known", "choose one of them")
 
 
+def row_numbers(name: str, value: str) -> tuple[int, ...]:
+    """Numbers out of a text such as ``3, 8``.
+
+    Raises:
+        InputError: something else between the commas.
+    """
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise refuse(name, value, "row numbers such as 3, 8 are expected", "separate them by commas")
+    return tuple(int(part) for part in parts)
+
+
 def text(name: str, value: Any, advice: str) -> None:
     """Some text.
 

@@ -69,13 +69,21 @@ def settings_from(values: Mapping[str, Any]) -> TrainSettings:
     return TrainSettings(**{name: _section(name, values.get(name, {})) for name in SECTIONS})
 
 
+def with_sections(
+    some: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]], data: DataSettings
+) -> TrainSettings:
+    """Settings from sections of two sources, the second winning, and finished data settings.
+
+    Raises:
+        InputError: see `settings_from`.
+    """
+    joined = {name: {**some.get(name, {}), **more.get(name, {})} for name in (*SECTIONS, *some, *more)}
+    return settings_from({**joined, "data": _plain(data)})
+
+
 def plain_values(settings: TrainSettings) -> dict[str, dict[str, Any]]:
     """Sections of plain values; `settings_from` reads them back."""
-    values = asdict(settings)
-    return {
-        name: {key: list(value) if isinstance(value, tuple) else value for key, value in values[name].items()}
-        for name in SECTIONS
-    }
+    return {name: _plain(getattr(settings, name)) for name in SECTIONS}
 
 
 def dump_toml(settings: TrainSettings) -> str:
@@ -85,6 +93,10 @@ def dump_toml(settings: TrainSettings) -> str:
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in section.items()]
         parts.append("\n".join([f"[{name}]", *lines]))
     return "\n\n".join(parts) + "\n"
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(section).items()}
 
 
 def _section(name: str, values: Any) -> Any:
