@@ -73,7 +73,7 @@ class LiveRun:
     def close(self, state: str) -> None:
         """Tell how the run ended: `done`, `stopped` or `failed`."""
         with self._lock:
-            self._state = state
+            self._state, self._text = state, ""
         self._send(at_once=True)
         if _live.get(self.name) is self:
             del _live[self.name]

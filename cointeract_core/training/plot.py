@@ -23,9 +23,9 @@ FINER = 3  # lines are drawn this much larger and scaled down, so that they are 
 TITLE, SMALL = 20, 15  # sizes of the letters
 LEFT, RIGHT, HEAD, FOOT = 72, 26, 76, 40  # room around the plot inside a panel
 PAPER, PANEL, GRID, INK, FAINT = (16, 18, 23), (25, 28, 35), (46, 51, 62), (226, 229, 234), (142, 149, 161)
-SMOOTHING = 0.95  # largest weight of what came before in the heavy line
-SMOOTHED_SHARE = 20  # in short runs it covers about this part of the steps, so that it does not lag behind
 FEW = 30  # a curve with fewer values is drawn as it is, with dots
+SMOOTHING = 0.95  # largest weight of what came before in the heavy line
+SMOOTHED_SHARE = FEW  # it covers one in this many steps of a short run, so that it does not lag behind
 LOG_SPAN = 50.0  # losses that span more than this factor get a logarithmic axis
 
 

@@ -94,7 +94,7 @@ def test_values_reach_the_page_that_queued_the_run(server, monkeypatch):
     }
     assert (second["after"], second["steps"]) == (1, [2])
     assert second["values"] == {"loss": [0.25], "router": [0.125]}
-    assert (last["state"], last["after"], last["steps"], last["text"]) == ("done", 2, [], "step 2/3")
+    assert (last["state"], last["after"], last["steps"], last["text"]) == ("done", 2, [], "")
 
 
 def test_a_resumed_run_says_after_which_step_it_goes_on(server):

@@ -144,23 +144,23 @@ def test_the_picture_is_what_is_returned(written):
 
 
 def test_the_picture_shows_the_curves():
-    """Without values no curve's colour is in it; with them each is, and a falling line leaves its own trace."""
+    """Without values no curve's colour is in the plot; a falling line leaves it lower, a rising one higher."""
     steps = list(range(1, 101))
     empty = {name: [None] * 100 for name in COLUMNS}
-    falling = {**empty, "rgb": [1 / step for step in steps]}
-    rising = {**empty, "rgb": [step / 100 for step in steps]}
+    falling = {**empty, "rgb": [2 - step / 100 for step in steps]}
+    rising = {**empty, "rgb": [1 + step / 100 for step in steps]}
     blank, down, up = (draw_curves(steps, columns)[0] for columns in (empty, falling, rising))
-    blue = torch.tensor([78, 156, 245]) / 255
 
-    def shares(picture: torch.Tensor) -> tuple[int, int]:
-        """Blue pixels in the left and right half of the loss panel's lower half."""
-        is_blue = (picture - blue).abs().amax(-1) < 0.02
-        lower = is_blue[330:570, 80:980]
-        return int(lower[:, :300].sum()), int(lower[:, -300:].sum())
+    def ends(picture: torch.Tensor) -> tuple[float, float]:
+        """Mean row of the curve's colour at both ends of the loss panel; NaN where it is not there."""
+        coloured = (picture - torch.tensor([78, 156, 245]) / 255).abs().amax(-1) < 0.02
+        rows = torch.arange(len(picture), dtype=torch.float32)[95:580, None]
+        left, right = (coloured[95:580, columns] for columns in (slice(90, 200), slice(850, 960)))
+        return tuple(float((rows * part).sum() / part.sum()) for part in (left, right))
 
-    assert shares(blank) == (0, 0)
-    assert shares(up)[0] > 2 * shares(up)[1]
-    assert shares(down)[1] > 2 * shares(down)[0]
+    assert all(math.isnan(row) for row in ends(blank))
+    assert ends(down)[0] < ends(down)[1] - 100
+    assert ends(up)[0] > ends(up)[1] + 100
 
 
 def test_drawing_without_steps():
@@ -195,8 +195,8 @@ def test_numbers_are_short():
 
 def test_smoothing_starts_at_the_first_value_and_keeps_a_constant():
     line = [(float(step), 3.0) for step in range(20)]
-    assert [y for _, y in smooth(line)] == pytest.approx([3.0] * 20)
-    assert smooth([(1.0, 5.0), (2.0, 1.0)])[0] == (1.0, pytest.approx(5.0))
+    assert [y for _, y in smooth(line, 0.9)] == pytest.approx([3.0] * 20)
+    assert smooth([(1.0, 5.0), (2.0, 1.0)], 0.9)[0] == (1.0, pytest.approx(5.0))
 
 
 def test_thinning_keeps_spikes():
