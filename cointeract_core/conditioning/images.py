@@ -132,9 +132,18 @@ def fit_pose(frames: Tensor, size: VideoSize) -> Tensor:
                 f"pose frame {number} holds values that are not numbers (NaN or infinity), but 0 to 1 is expected; "
                 "look for the node before that made them."
             )
-        picture = _cut_to_shape(_to_picture(frame[..., :3].expand(-1, -1, 3)), size)
-        out[number] = _to_tensor(picture.resize((size.width, size.height)))
+        out[number] = fit_pose_picture(_to_picture(frame[..., :3].expand(-1, -1, 3)), size)
     return out
+
+
+def fit_pose_picture(picture: Image, size: VideoSize) -> Tensor:
+    """One pose frame at the size of the video, `[height, width, 3]` in 0-1; see `fit_pose`."""
+    return _to_tensor(_cut_to_shape(picture, size).resize((size.width, size.height)))
+
+
+def fill_picture(picture: Image, size: VideoSize) -> Tensor:
+    """A picture scaled to fill the frame and cut from the centre, `[height, width, 3]` in 0-1."""
+    return _to_tensor(_cover(picture, size))
 
 
 def to_vae_range(frames: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ..conditioning.images import fit_person, fit_pose, fit_product
+from ..conditioning.images import fit_person, fit_pose_picture, fit_product
 from ..conditioning.speech import features_at_25fps, mono_at_16k, pad_to_clips
 from ..constants import HOI_PROMPT_PREFIX, TEMPORAL_STRIDE
 from ..training.cache import LATENTS, SPEECH, TEXT, SampleCache, SampleKeys, sample_keys
@@ -104,7 +104,7 @@ def encode_pictures(vae: Any, checked: CheckedRow) -> dict[str, Tensor]:
         latents["hoi"] = _behind(vae, frames[:1], frames)
     if row.pose_video is not None:
         stop_if_interrupted()
-        frames = read_frames(row.pose_video, plan.pose, size, lambda picture, to: fit_pose(picture[None], to))
+        frames = read_frames(row.pose_video, plan.pose, size, fit_pose_picture)
         latents["pose"] = _behind(vae, frames[:1], frames)
     return latents
 

@@ -31,8 +31,9 @@ def run_command(config: Path, tree: Path, base: Path | None, *, cpu: bool, check
     Returns:
         the exit status: 0, 1 for what a user can mend, 130 where the run was interrupted.
     """
-    rank = int(os.environ.get("RANK", "0"))
-    logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    # the host has set up logging already where it was imported before
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
     try:
         settings = load_settings(config)
         prepare(True if cpu else None)

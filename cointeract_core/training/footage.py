@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..conditioning.images import check_image, fit_person
+from ..conditioning.images import check_image, fill_picture
 from ..errors import InputError
 from ..shapes import VideoSize
 
-Fit = Callable[[Tensor, VideoSize], Tensor]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Fit = Callable[["Image", VideoSize], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +72,12 @@ def probe_video(path: Path) -> Footage:
     return Footage(path, frames, rate, first.shape[1], first.shape[0])
 
 
-def fill_frame(picture: Tensor, size: VideoSize) -> Tensor:
-    """A frame `[H, W, 3]` scaled to fill `size` and cut from the centre, as boxes are (`masks`); `[1, h, w, 3]`."""
-    return fit_person(picture, size, "crop")
-
-
-def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = fill_frame) -> Tensor:
+def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = fill_picture) -> Tensor:
     """Frames of a video, one at a time in memory before they are fitted.
 
     Args:
         indices: which frames, in any order, also more than once.
-        fit: brings a frame to `size`.
+        fit: brings a frame to `size`, as boxes are (`masks`): by default scaled to fill it and cut from the centre.
 
     Returns:
         `[len(indices), H, W, 3]` in 0-1.
@@ -88,6 +86,7 @@ def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = 
         InputError: the video ends before one of them, or cannot be read.
     """
     import av
+    from PIL import Image
 
     places: dict[int, list[int]] = {}
     for place, index in enumerate(indices):
@@ -96,7 +95,7 @@ def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = 
     try:
         for index, picture in enumerate(_pictures(path)):
             if index in places:
-                out[places.pop(index)] = fit(torch.from_numpy(np.ascontiguousarray(picture)).float() / 255.0, size)
+                out[places.pop(index)] = fit(Image.fromarray(np.ascontiguousarray(picture)), size)
             if not places:
                 return out
     except av.FFmpegError as error:
