@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
 from ..shapes import VideoSize
-from .masks import HANDS, KEY_PREFIX, read_boxes
+from .masks import HANDS, KEY_PREFIX
 
 BOX_PROBLEM_LIMIT = 3  # frames an error names
+IGNORED = ("obj",)  # boxes of objects are published, but not used
+Boxes = dict[str, Any]
 
 
-def in_frames(boxes: dict[str, Any], latents: int) -> tuple[dict[str, Any], bool]:
-    """The boxes with keys that count frames, and whether they counted latents before.
+def count_latents(cells: Sequence[Boxes], latents: int) -> bool:
+    """Whether the keys of a row's cells count latents, not frames.
 
     The authors' program reads frames 2, 6, ... 78; their README speaks of latents 0 to 19.  Keys of the first kind all
-    leave 2 when divided by 4; others below the number of latents can only be of the second.
+    leave 2 when divided by 4; others that are all below the number of latents can only be of the second.  All cells of
+    a row are of the same kind.
 
     Args:
-        latents: of the clip, at most.
+        latents: of the whole footage; boxes on each of its first frames would leave most of it without.
     """
-    numbers = {key: number for key in boxes if (number := frame_number(key)) is not None}
-    of_frames = all(number % TEMPORAL_STRIDE == BOX_FIRST_FRAME for number in numbers.values())
-    if of_frames or not numbers or max(numbers.values()) >= latents:
-        return boxes, False
-    shifted = {key: f"{KEY_PREFIX}{number * TEMPORAL_STRIDE + BOX_FIRST_FRAME}" for key, number in numbers.items()}
-    return {shifted.get(key, key): value for key, value in boxes.items()}, True
+    numbers = [number for boxes in cells for key in boxes if (number := frame_number(key)) is not None]
+    of_frames = all(number % TEMPORAL_STRIDE == BOX_FIRST_FRAME for number in numbers)
+    return bool(numbers) and not of_frames and max(numbers) < latents
 
 
-def read_cell(text: str | None, name: str, latents: int) -> tuple[str | None, dict[str, Any], bool]:
-    """A cell of boxes: its text with keys that count frames, the boxes, and whether they counted latents before.
-
-    Raises:
-        InputError: text that is no JSON, or JSON of another form.
-    """
-    boxes, converted = in_frames(read_boxes(text, name), latents)
-    return (json.dumps(boxes) if converted else text), boxes, converted
+def in_frames(boxes: Boxes) -> Boxes:
+    """Boxes whose keys count latents, with keys that count frames."""
+    numbers = {key: frame_number(key) for key in boxes}
+    return {
+        key if number is None else f"{KEY_PREFIX}{number * TEMPORAL_STRIDE + BOX_FIRST_FRAME}": boxes[key]
+        for key, number in numbers.items()
+    }
 
 
 def frame_number(key: str) -> int | None:
@@ -48,53 +47,66 @@ def frame_number(key: str) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
-def box_problems(boxes: dict[str, Any], source: VideoSize, latents: int) -> list[str]:
-    """One sentence for each kind of mistake.
-
-    Args:
-        boxes: with keys that count frames.
-        source: of the video they were drawn on.
-        latents: of the clip.
-    """
-    if not boxes:
-        return []
-    inside = {key: value for key, value in boxes.items() if _latent(key, latents) is not None}
-    if not inside:
-        return [
-            f"its keys are {_some(boxes)}, but frames of the clip such as frame_2 to frame_{4 * latents - 2} are "
-            "expected; name the frames the boxes were drawn on."
-        ]
-    kinds: dict[str, list[str]] = {}
-    for key, value in inside.items():
-        for box in _listed(value):
-            kind = _mistake(box, source)
-            if kind is not None:
-                kinds.setdefault(kind, []).append(key)
-    return [f"{_some(keys)} {kind}" for kind, keys in kinds.items()]
-
-
-def _latent(key: str, latents: int) -> int | None:
+def key_latent(key: str, latents: int) -> int | None:
+    """Latent of ``frame_<n>``; None for other keys and for frames outside of the clip."""
     number = frame_number(key)
     latent = None if number is None else (number - BOX_FIRST_FRAME) // TEMPORAL_STRIDE
     return latent if latent is not None and 0 <= latent < latents else None
 
 
+def box_problems(boxes: Boxes, source: VideoSize | None, latents: int) -> list[str]:
+    """One sentence for each kind of mistake.
+
+    Args:
+        boxes: with keys that count frames.
+        source: of the video they were drawn on; None where it is not known.
+        latents: of the clip.
+    """
+    inside = [key for key in boxes if key_latent(key, latents) is not None]
+    if boxes and not inside:
+        return [
+            f"its keys are {_some(boxes)}, but frames of the clip such as frame_2 to "
+            f"frame_{TEMPORAL_STRIDE * (latents - 1) + BOX_FIRST_FRAME} are expected; name the frames the boxes were "
+            "drawn on."
+        ]
+    kinds: dict[str, tuple[list[str], Any]] = {}
+    for key in inside:
+        for box in _listed(boxes[key]):
+            kind = _mistake(box, source)
+            if kind is not None:
+                kinds.setdefault(kind, ([], box))[0].append(key)
+    return [kind.format(keys=_some(keys), box=box) for kind, (keys, box) in kinds.items()]
+
+
+def box_notes(boxes: Boxes, latents: int) -> list[str]:
+    """What is not used of a cell without mistakes."""
+    outside = [key for key in boxes if key_latent(key, latents) is None]
+    return [f"{_some(outside)} not used: no frames of the clip's {latents} latents."] if outside else []
+
+
 def _listed(value: Any) -> list[Any]:
-    candidates = [value.get(hand) for hand in HANDS] if isinstance(value, dict) else [value]
+    """The boxes of a frame, or what stands in their place."""
+    if isinstance(value, dict):
+        strange = {key: box for key, box in value.items() if key not in (*HANDS, *IGNORED)}
+        candidates = [strange] if strange else [value.get(hand) for hand in HANDS]
+    else:
+        candidates = [value]
     return [box for box in candidates if box not in (None, [], "")]
 
 
-def _mistake(box: Any, source: VideoSize) -> str | None:
-    numbers = isinstance(box, list) and len(box) == 4 and all(_is_number(side) for side in box)
-    if not numbers:
-        return f"holds {box}, but four numbers x1, y1, x2, y2 are expected; correct the box or take it out."
+def _mistake(box: Any, source: VideoSize | None) -> str | None:
+    """A sentence with places for the frames and the first wrong box; None for a good box."""
+    if isinstance(box, dict):
+        return "{keys} holds {box}, but boxes named l_h and r_h are expected; name the hands so."
+    if not (isinstance(box, list) and len(box) == 4 and all(_is_number(side) for side in box)):
+        return "{keys} holds {box}, but four numbers x1, y1, x2, y2 are expected; correct the box or take it out."
     left, top, right, bottom = box
     if right <= left or bottom <= top:
-        return f"holds {box}, whose second corner is not right of and below the first; swap the corners."
-    if right <= 0 or bottom <= 0 or left >= source.width or top >= source.height:
+        return "{keys} holds {box}, but x2, y2 are expected right of and below x1, y1; swap the corners."
+    if source is not None and (right <= 0 or bottom <= 0 or left >= source.width or top >= source.height):
         return (
-            f"holds {box}, outside of the video's {source}; correct it, or give the size it was drawn on in width and "
-            "height."
+            f"{{keys}} holds {{box}}, but boxes inside of {source} are expected; correct it, or give the size it was "
+            "drawn on in width and height."
         )
     return None
 
@@ -103,7 +115,7 @@ def _is_number(side: Any) -> bool:
     return isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side)
 
 
-def _some(keys: Any) -> str:
+def _some(keys: Iterable[str]) -> str:
     listed = list(keys)
     rest = len(listed) - BOX_PROBLEM_LIMIT
     return ", ".join(listed[:BOX_PROBLEM_LIMIT]) + (f" and {rest} more" if rest > 0 else "")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..conditioning.images import check_image, fill_picture
+from ..constants import VIDEO_FPS
 from ..errors import InputError
 from ..shapes import VideoSize
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Fit = Callable[["Image", VideoSize], Tensor]
+SLOWEST_FPS, FASTEST_FPS = 1.0, 480.0
+UNEVEN_SECONDS = 0.08  # two frames: from there on lips are seen to miss the sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +55,37 @@ def probe_video(path: Path) -> Footage:
     """Count frames and read the tag.
 
     Raises:
-        InputError: no video that can be read.
+        InputError: no video that can be read, or one whose frames are not evenly spaced.
     """
     import av
 
+    again = "but a video is expected; export it again as mp4."
     try:
         with av.open(str(path)) as file:
             stream = next(iter(file.streams.video), None)
-            if stream is None or not stream.average_rate:
-                raise InputError(f"“{path.name}” holds no video, but one is expected; export it again as mp4.")
-            rate = float(stream.average_rate)
-            frames = sum(1 for packet in file.demux(stream) if packet.size)
-        first = next(_pictures(path))
-    except (av.FFmpegError, StopIteration) as error:
-        reason = str(error) or "it has no frame"
+            if stream is None:
+                raise InputError(f"“{path.name}” holds no video, {again}")
+            rate = float(stream.average_rate or 0)
+            packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
+            times = sorted(float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None)
+        first = next(_decoded(path), None)
+    except av.FFmpegError as error:
+        raise InputError(f"“{path.name}” cannot be read as a video ({error.strerror}), {again}") from error
+    if first is None:
+        raise InputError(f"“{path.name}” has no frame that can be read, {again}")
+    if not SLOWEST_FPS <= rate <= FASTEST_FPS:
         raise InputError(
-            f"“{path.name}” cannot be read as a video ({reason}), but one is expected; export it again as mp4."
-        ) from error
-    return Footage(path, frames, rate, first.shape[1], first.shape[0])
+            f"“{path.name}” is tagged {rate:g} frames a second, but {SLOWEST_FPS:g} to {FASTEST_FPS:g} are expected; "
+            f"export it again at {VIDEO_FPS}."
+        )
+    off = max((abs(time - times[0] - number / rate) for number, time in enumerate(times)), default=0.0)
+    if off > UNEVEN_SECONDS:
+        raise InputError(
+            f"“{path.name}” has frames up to {off:.2f} s off a steady {rate:g} frames a second, but even steps are "
+            f"expected; export it again at a constant {VIDEO_FPS}."
+        )
+    height, width = _picture(first).shape[:2]
+    return Footage(path, len(packets), rate, width, height)
 
 
 def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = fill_picture) -> Tensor:
@@ -93,28 +109,34 @@ def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = 
         places.setdefault(index, []).append(place)
     out = torch.empty(len(indices), size.height, size.width, 3)
     try:
-        for index, picture in enumerate(_pictures(path)):
+        for index, frame in enumerate(_decoded(path)):
             if index in places:
-                out[places.pop(index)] = fit(Image.fromarray(np.ascontiguousarray(picture)), size)
+                out[places.pop(index)] = fit(Image.fromarray(_picture(frame)), size)
             if not places:
                 return out
     except av.FFmpegError as error:
-        raise InputError(f"“{path.name}” cannot be read to its end ({error}); export it again as mp4.") from error
+        raise InputError(
+            f"“{path.name}” cannot be read to its end ({error.strerror}), but whole videos are expected; export it "
+            "again as mp4."
+        ) from error
     raise InputError(
-        f"“{path.name}” ends before frame {max(places)}, which its index promises; export it again as mp4."
+        f"“{path.name}” ends before frame {max(places)}, but its index promises more; export it again as mp4."
     )
 
 
-def _pictures(path: Path) -> Iterator[np.ndarray]:
-    """Frames `[H, W, 3]` in 8 bits, turned as a player would turn them."""
+def _decoded(path: Path) -> Iterator[Any]:
+    """Frames as PyAV gives them, in the order they are shown."""
     import av
 
     with av.open(str(path)) as file:
         file.streams.video[0].thread_type = "AUTO"
-        for frame in file.decode(video=0):
-            turns = round(frame.rotation / 90) % 4
-            picture = frame.to_ndarray(format="rgb24")
-            yield np.rot90(picture, turns) if turns else picture
+        yield from file.decode(video=0)
+
+
+def _picture(frame: Any) -> np.ndarray:
+    """A frame `[H, W, 3]` in 8 bits, turned as a player would turn it."""
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
 
 
 def read_audio(path: Path) -> tuple[Tensor, int]:
@@ -137,7 +159,7 @@ def read_audio(path: Path) -> tuple[Tensor, int]:
             blocks = list(_sound_blocks(file, stream))
     except av.FFmpegError as error:
         raise InputError(
-            f"“{path.name}” cannot be read as sound ({error}), but speech is expected; export it as wav."
+            f"“{path.name}” cannot be read as sound ({error.strerror}), but speech is expected; export it as wav."
         ) from error
     if not blocks:
         raise InputError(f"“{path.name}” has no samples, but speech is expected; export it again as wav.")
@@ -167,13 +189,13 @@ def read_picture(path: Path, name: str) -> Tensor:
     Raises:
         InputError: no picture that can be read, or one too small or too large.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as file:
             turned = ImageOps.exif_transpose(file)
             picture = turned.convert("RGBA" if "A" in turned.getbands() or "transparency" in turned.info else "RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"“{path.name}” cannot be read as a picture, but one is expected; save it again as png."
         ) from error

@@ -75,12 +75,12 @@ def plan_frames(
     heard = int((audio_seconds + ONE_FRAME) * VIDEO_FPS)
     usable = min(len(times), heard) // TEMPORAL_STRIDE
     if usable < FEWEST_LATENTS:
-        column = "audio" if heard < len(times) else "input_video"
+        column, seconds = ("audio", audio_seconds) if heard < len(times) else ("input_video", len(times) / VIDEO_FPS)
         needed = FEWEST_LATENTS * TEMPORAL_STRIDE
         raise FrameError(
             column,
-            f"it gives {min(len(times), heard)} frames at {VIDEO_FPS} a second, but at least {needed} are expected; "
-            "use a longer clip.",
+            f"it lasts {seconds:.2f} s, but at least {needed / VIDEO_FPS:.2f} s ({needed} frames at {VIDEO_FPS} a "
+            "second) are expected; use a longer clip.",
         )
     if usable < latents:
         kept = usable * TEMPORAL_STRIDE
@@ -98,8 +98,10 @@ def _input_times(footage: Footage, audio_seconds: float, notes: list[str]) -> tu
     """Frames of the input video at 25 a second, and whether they are taken as counted."""
     counted = footage.frames / VIDEO_FPS
     if abs(footage.fps - VIDEO_FPS) < SAME_RATE:
-        if audio_seconds > counted + ONE_FRAME:
-            notes.append(f"audio lasts {audio_seconds:.2f} s and input_video {counted:.2f} s: its beginning is used.")
+        if abs(audio_seconds - counted) > TWO_FRAMES:
+            notes.append(
+                f"audio lasts {audio_seconds:.2f} s and input_video {counted:.2f} s: both are used from the beginning."
+            )
         return list(range(footage.frames)), True
     if abs(counted - audio_seconds) <= ONE_FRAME:
         notes.append(
@@ -145,8 +147,8 @@ def _beside(
 def _motion_times(motion: Footage, footage: Footage, as_counted: bool, notes: list[str]) -> tuple[int, ...]:
     """The 73 frames that lead up to the clip: the motion video's last ones."""
     own_rate = abs(motion.fps - VIDEO_FPS) < SAME_RATE
-    like_input = as_counted and abs(motion.fps - footage.fps) < SAME_RATE
-    if own_rate or like_input or motion.frames == MOTION_FRAMES:
+    like_input = abs(motion.fps - footage.fps) < SAME_RATE
+    if own_rate or (as_counted if like_input else motion.frames == MOTION_FRAMES):
         times = list(range(motion.frames))
         if not own_rate:
             why = "input_video, which has the same tag" if like_input else f"the {MOTION_FRAMES} frames it must have"

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..conditioning.speech import check_speech
+from ..constants import TEMPORAL_STRIDE
 from ..errors import InputError
 from ..shapes import SMALLEST_SIDE, VideoSize, largest_size
-from .boxes import box_problems, read_cell
+from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames
 from .footage import Footage, probe_video, read_audio, read_picture
 from .frames import FrameError, FramePlan, plan_frames
-from .masks import TokenMasks, token_masks
-from .rows import HOI_COLUMN, Problem, Row, parse_row, read_table
+from .masks import TokenMasks, read_boxes, token_masks
+from .rows import COLUMNS, HOI_COLUMN, Draft, Problem, Row, parse_row, read_table
 
 SAME_SHAPE = 0.02  # relative difference of aspect ratios that comes from rounding
 VIDEOS = ("input_video", "motion_video", HOI_COLUMN, "pose_video")
 PICTURES = ("person_image", "product_image")
+ORDER = (*COLUMNS, "width, height")  # of a row's problems
+MUCH_CUT = 0.1  # of the picture
+Value = TypeVar("Value")
+Attempt = Callable[[str, Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,58 +103,73 @@ def check_table(
     """
     read = read_table(table)
     rows: list[CheckedRow] = []
-    problems: list[Problem] = []
+    problems = list(read.problems)
     for done, (number, cells) in enumerate(read.rows):
         if progress is not None:
             progress(done, len(read.rows))
-        row, found = parse_row(number, cells, read.folder)
-        if row is not None:
-            checked, found = check_row(row, size=size, max_pixels=max_pixels, latents=latents)
-            rows += [checked] if checked is not None else []
+        checked, found = check_row(parse_row(number, cells, read.folder), size, max_pixels, latents)
+        rows += [] if checked is None else [checked]
         problems += found
     if progress is not None:
         progress(len(read.rows), len(read.rows))
-    return Preflight(tuple(rows), tuple(problems), read.notes)
+    return Preflight(tuple(rows), tuple(sorted(problems, key=lambda problem: problem.row)), read.notes)
 
 
 def check_row(
-    row: Row, *, size: VideoSize | None, max_pixels: int, latents: int
+    draft: Draft, size: VideoSize | None, max_pixels: int, latents: int
 ) -> tuple[CheckedRow | None, list[Problem]]:
-    """Open a row's files and decide how it is used, or say everything that is wrong with them."""
-    problems: list[Problem] = []
+    """Open a row's files and decide how it is used, or say everything that is wrong with them.
 
-    def attempt(column: str, check: Callable[[], object]) -> object:
+    Args:
+        size, max_pixels, latents: as in `check_table`.
+    """
+    problems = list(draft.problems)
+
+    def attempt(column: str, check: Callable[[], Value]) -> Value | None:
         try:
             return check()
         except FrameError as error:
-            problems.append(Problem(row.number, error.column, str(error)))
+            problems.append(Problem(draft.number, error.column, str(error)))
         except InputError as error:
-            problems.append(Problem(row.number, column, str(error)))
+            problems.append(Problem(draft.number, column, str(error)))
         return None
 
-    videos = {
-        name: attempt(name, lambda path=path: probe_video(path))
-        for name in VIDEOS
-        if (path := getattr(row, name)) is not None
-    }
-    for name in PICTURES:
-        if (path := getattr(row, name)) is not None:
+    videos, seconds = _open_files(draft, attempt)
+    footage = videos.get("input_video")
+    plan = chosen = None
+    if footage is not None:
+        _check_shapes(draft, footage, videos, attempt)
+        chosen = attempt("input_video", lambda: size or _own_size(footage, max_pixels))
+        if seconds is not None:
+            plan = attempt("input_video", lambda: _plan(videos, seconds, latents))
+    source = draft.source or (footage.size if footage is not None else None)
+    cells, notes = _read_boxes(draft, footage.frames // TEMPORAL_STRIDE if footage is not None else latents, attempt)
+    clip = latents if plan is None else plan.latents
+    for column, boxes in cells.items():
+        problems += [Problem(draft.number, column, text) for text in box_problems(boxes, source, clip)]
+        notes += [f"{column}: {note}" for note in box_notes(boxes, clip)]
+    if problems or footage is None or plan is None or chosen is None:
+        return None, sorted(problems, key=lambda problem: ORDER.index(problem.column))
+    texts = {name: json.dumps(boxes) for name, boxes in cells.items()}
+    row = replace(draft.row(), source=source, face=texts.get("face"), hand=texts.get("hand_object"))
+    masks = token_masks(row.face, row.hand, clip, chosen, source) if cells else None
+    notes = [*plan.notes, *_size_notes(footage, chosen), *notes, *_mask_notes(row, masks)]
+    return CheckedRow(row, plan, chosen, clip, masks, tuple(notes)), []
+
+
+def _open_files(draft: Draft, attempt: Attempt) -> tuple[dict[str, Footage], float | None]:
+    """The row's videos that can be read, and how long its sound lasts."""
+    videos: dict[str, Footage] = {}
+    seconds = None
+    for name, path in draft.files.items():
+        if name in VIDEOS:
+            footage = attempt(name, lambda path=path: probe_video(path))
+            videos |= {} if footage is None else {name: footage}
+        elif name in PICTURES:
             attempt(name, lambda path=path, name=name: read_picture(path, name))
-    seconds = attempt("audio", lambda: _sound_seconds(row.audio))
-    if problems:
-        return None, problems
-    footage = videos["input_video"]
-    plan = attempt("input_video", lambda: _plan(videos, seconds, latents))
-    chosen = attempt("input_video", lambda: size or _own_size(footage, max_pixels))
-    source = row.source or footage.size
-    if row.source is not None:
-        attempt("width, height", lambda: _same_shape(row.source, footage))
-    if problems:
-        return None, problems
-    row, masks, notes = _boxes(row, plan.latents, latents, chosen, source, problems)
-    if problems:
-        return None, problems
-    return CheckedRow(row, plan, chosen, plan.latents, masks, (*plan.notes, *notes)), []
+        else:
+            seconds = attempt(name, lambda path=path: _sound_seconds(path))
+    return videos, seconds
 
 
 def _plan(videos: Mapping[str, Footage], seconds: float, latents: int) -> FramePlan:
@@ -173,33 +195,61 @@ def _own_size(footage: Footage, max_pixels: int) -> VideoSize:
     return size
 
 
-def _same_shape(source: VideoSize, footage: Footage) -> None:
-    theirs, own = source.width / source.height, footage.width / footage.height
-    if abs(theirs / own - 1) > SAME_SHAPE:
-        raise InputError(
-            f"they are {source}, but input_video is {footage.size}, another shape; give the size of the video the "
-            "boxes were drawn on, before any cropping."
-        )
+def _check_shapes(draft: Draft, footage: Footage, videos: Mapping[str, Footage], attempt: Attempt) -> None:
+    """All videos are scaled and cut alike, and boxes with them, which only fits where they have one shape."""
+    sizes = {name: (video.size, "export both with the same picture") for name, video in videos.items()}
+    if draft.source is not None:
+        sizes["width, height"] = (draft.source, "give the size of the video the boxes were drawn on")
+
+    def check(size: VideoSize, remedy: str) -> None:
+        if abs(size.width / size.height * footage.height / footage.width - 1) > SAME_SHAPE:
+            raise InputError(f"it is {size}, but the shape of input_video ({footage.size}) is expected; {remedy}.")
+
+    for column, (size, remedy) in sizes.items():
+        attempt(column, lambda size=size, remedy=remedy: check(size, remedy))
 
 
-def _boxes(
-    row: Row, clip: int, most: int, size: VideoSize, source: VideoSize, problems: list[Problem]
-) -> tuple[Row, TokenMasks | None, list[str]]:
-    """The row with boxes whose keys count frames, its masks, and notes."""
-    notes: list[str] = []
-    texts: dict[str, str | None] = {}
-    for column, text in (("face", row.face), ("hand_object", row.hand)):
-        try:
-            texts[column], boxes, converted = read_cell(text, column, most)
-        except InputError as error:
-            problems.append(Problem(row.number, column, str(error)))
-            continue
-        problems += [Problem(row.number, column, text) for text in box_problems(boxes, source, clip)]
-        if converted:
-            notes.append(f"the keys of {column} count latents, not frames: read as such.")
-    if problems:
-        return row, None, notes
-    row = replace(row, face=texts["face"], hand=texts["hand_object"])
-    if row.face is None and row.hand is None:
-        return row, None, [*notes, "no boxes: the router learns nothing from this row."]
-    return row, token_masks(row.face, row.hand, clip, size, source), notes
+def _read_boxes(draft: Draft, latents: int, attempt: Attempt) -> tuple[dict[str, Boxes], list[str]]:
+    """Boxes of the cells that can be read, by column, with keys that count frames, and a note if they did not.
+
+    Args:
+        latents: of the whole footage.
+    """
+    texts = {column: text for column, text in (("face", draft.face), ("hand_object", draft.hand)) if text is not None}
+    read = {
+        column: attempt(column, lambda text=text, column=column: read_boxes(text, column))
+        for column, text in texts.items()
+    }
+    cells = {column: boxes for column, boxes in read.items() if boxes is not None}
+    if not count_latents(list(cells.values()), latents):
+        return cells, []
+    return {column: in_frames(boxes) for column, boxes in cells.items()}, [
+        "the keys of the boxes count latents, not frames: read as such."
+    ]
+
+
+def _size_notes(footage: Footage, size: VideoSize) -> list[str]:
+    """What scaling and cutting do to the picture, where it is much."""
+    scale = max(size.width / footage.width, size.height / footage.height)
+    kept = size.width * size.height / (footage.width * footage.height * scale**2)
+    notes = []
+    if scale > 1:
+        notes.append(f"input_video is {footage.size} and is enlarged to {size}: it will look soft.")
+    if kept < 1 - MUCH_CUT:
+        notes.append(f"{1 - kept:.0%} of the picture is cut off to bring {footage.size} to the shape of {size}.")
+    return notes
+
+
+def _mask_notes(row: Row, masks: TokenMasks | None) -> list[str]:
+    """Where the router learns less than one may think."""
+    if masks is None:
+        return ["no boxes: the router learns nothing from this row."]
+    notes = []
+    for word, column, text, mask in (
+        ("face", "face", row.face, masks.face),
+        ("hand", "hand_object", row.hand, masks.hand),
+    ):
+        if not mask.any():
+            why = "is empty" if text is None else "marks nothing in the picture"
+            notes.append(f"{column} {why}: the router learns that no {word} is to be seen.")
+    return notes

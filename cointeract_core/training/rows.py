@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..checkpoint.keys import OFFICIAL_HOI_COLUMN
 from ..errors import InputError
@@ -29,6 +30,10 @@ FILES = {
 REQUIRED = ("prompt", "input_video", "audio", "person_image")
 COLUMNS = ("prompt", *FILES, "face", "hand_object", "height", "width", "scale")
 SMALLEST_SCALE, LARGEST_SCALE = 0.1, 4.0  # of the product's positions
+LARGEST_CELL = 1 << 24  # characters; boxes of a long clip pass the limit Python's reader starts with
+LONGEST_NAME = 40  # characters of a wrong name that an error shows
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,48 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What the cells of a row come to, with everything that is wrong with them.
+
+    Attributes:
+        files: those that are there, by column.
+        source, product_scale: as in `Row`; None also where the cell cannot be read.
+    """
+
+    number: int
+    prompt: str
+    files: Mapping[str, Path]
+    face: str | None
+    hand: str | None
+    source: VideoSize | None
+    product_scale: float | None
+    problems: tuple[Problem, ...]
+
+    def row(self) -> Row:
+        """The row of a draft without problems."""
+        scale = 1.0 if self.product_scale is None else self.product_scale
+        return Row(
+            number=self.number,
+            prompt=self.prompt,
+            face=self.face,
+            hand=self.hand,
+            source=self.source,
+            product_scale=scale,
+            **self.files,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a table as text, by column, and what was noticed about its columns."""
+    """Rows of a table as text, by column, and what was noticed about its columns.
+
+    Attributes:
+        problems: rows whose cells cannot be told apart; they are not among the rows.
+    """
 
     folder: Path
     rows: tuple[tuple[int, Mapping[str, str]], ...]
+    problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
 
@@ -85,32 +127,56 @@ def read_table(path: Path) -> Table:
     Raises:
         InputError: a file that cannot be read, is no CSV, lacks columns or rows, or names a column twice.
     """
+    lines = _read_lines(path)
+    if not any(any(cell.strip() for cell in line) for line in lines[:1]):
+        raise InputError(f"The table {path.name} is empty, but a line of column names is expected; add it.")
+    header = [name.strip() for name in lines[0]]
+    notes = _check_header(path.name, header)
+    rows, problems = [], []
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) > len(header) and any(cell.strip() for cell in line[len(header) :]):
+            text = (
+                f"it has {len(line)} cells, but the table has {len(header)} columns; put double quotes around cells "
+                "with commas in them."
+            )
+            problems.append(Problem(number, "all columns", text))
+        elif any(cell.strip() for cell in line):
+            rows.append((number, dict(zip(header, line, strict=False))))
+    if not rows and not problems:
+        raise InputError(f"The table {path.name} has no rows, but at least one is expected; add one per clip.")
+    return Table(path.resolve().parent, tuple(rows), tuple(problems), tuple(notes))
+
+
+def _read_lines(path: Path) -> list[list[str]]:
+    before = csv.field_size_limit(LARGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
+            return list(csv.reader(file, strict=True))
     except OSError as error:
         raise InputError(
             f"The table {path.name} cannot be read ({error.strerror}), but a .csv file is expected; check its path."
         ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise InputError(
-            f"The table {path.name} is no CSV in UTF-8 ({error}), but one is expected; save it as “CSV UTF-8”."
+            f"The table {path.name} is not in UTF-8 (byte {error.start + 1}), but UTF-8 is expected; save it as "
+            "“CSV UTF-8”."
         ) from error
-    if not lines:
-        raise InputError(f"The table {path.name} is empty, but a line of column names is expected; add it.")
-    header = [name.strip() for name in lines[0]]
-    notes = _check_header(path.name, header)
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
-        if any(cell.strip() for cell in line):
-            rows.append((number, dict(zip(header, line, strict=False))))
-    if not rows:
-        raise InputError(f"The table {path.name} has no rows, but at least one is expected; add one per clip.")
-    return Table(path.resolve().parent, tuple(rows), tuple(notes))
+    except csv.Error as error:
+        raise InputError(
+            f"The table {path.name} is no CSV ({error}), but one is expected; write a double quote inside of quotes "
+            "twice."
+        ) from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _check_header(name: str, header: list[str]) -> list[str]:
     absent = [column for column in REQUIRED if column not in header]
+    for mark, word in OTHER_SEPARATORS.items():
+        if absent and mark in header[0]:
+            raise InputError(
+                f"The table {name} has {word} between its columns, but commas are expected; save it with commas."
+            )
     if absent:
         raise InputError(
             f"The table {name} has no column {', '.join(absent)}, but {', '.join(REQUIRED)} are needed; add it to the "
@@ -123,54 +189,66 @@ def _check_header(name: str, header: list[str]) -> list[str]:
         raise InputError(f"The table {name} has the column {', '.join(twice)} twice, but once is expected; remove one.")
     known = {*COLUMNS, OFFICIAL_HOI_COLUMN}
     unknown = [column for column in header if column and column not in known]
-    return [f"The table's columns {', '.join(unknown)} are not known and not used."] if unknown else []
+    notes = [f"The table's columns {', '.join(unknown)} are not known and not used."] if unknown else []
+    if OFFICIAL_HOI_COLUMN in header:
+        notes.append(f"The table's column {OFFICIAL_HOI_COLUMN} is read as {HOI_COLUMN}.")
+    return notes
 
 
-def parse_row(number: int, cells: Mapping[str, str], folder: Path) -> tuple[Row | None, list[Problem]]:
-    """A row of the table, or everything that is wrong with its cells.
+def parse_row(number: int, cells: Mapping[str, str], folder: Path) -> Draft:
+    """Read the cells of a row and find its files.
 
     Args:
         folder: of the table, which the files lie in.
     """
     problems: list[Problem] = []
-    named = {HOI_COLUMN if name == OFFICIAL_HOI_COLUMN else name: (text or "").strip() for name, text in cells.items()}
-    files: dict[str, Path] = {}
-    for column, what in FILES.items():
+    named = {HOI_COLUMN if name == OFFICIAL_HOI_COLUMN else name: text.strip() for name, text in cells.items()}
+
+    def attempt(column: str, read: Callable[[], Value]) -> Value | None:
         try:
-            path = _find(named.get(column, ""), folder, what, required=column in REQUIRED)
+            return read()
         except InputError as error:
             problems.append(Problem(number, column, str(error)))
-            continue
-        if path is not None:
-            files[column] = path
-    if not named.get("prompt"):
-        problems.append(
-            Problem(number, "prompt", "the cell is empty, but a description is expected; say what is to be seen.")
-        )
-    source = scale = None
-    try:
-        source = _source(named.get("width", ""), named.get("height", ""))
-    except InputError as error:
-        problems.append(Problem(number, "width, height", str(error)))
-    try:
-        scale = _scale(named.get("scale", ""))
-    except InputError as error:
-        problems.append(Problem(number, "scale", str(error)))
-    if problems:
-        return None, problems
-    boxes = {"face": named.get("face") or None, "hand": named.get("hand_object") or None}
-    return Row(number=number, prompt=named["prompt"], source=source, product_scale=scale, **files, **boxes), []
+            return None
+
+    prompt = named.get("prompt", "")
+    if not prompt:
+        text = "the cell is empty, but a description is expected; say what is to be seen."
+        problems.append(Problem(number, "prompt", text))
+    files: dict[str, Path] = {}
+    for column, what in FILES.items():
+        name = named.get(column, "")
+        if name or column in REQUIRED:
+            path = attempt(column, lambda name=name, what=what: _find(name, folder, what))
+            files |= {} if path is None else {column: path}
+    return Draft(
+        number=number,
+        prompt=prompt,
+        files=files,
+        face=named.get("face") or None,
+        hand=named.get("hand_object") or None,
+        source=attempt("width, height", lambda: _source(named.get("width", ""), named.get("height", ""))),
+        product_scale=attempt("scale", lambda: _scale(named.get("scale", ""))),
+        problems=tuple(problems),
+    )
 
 
-def _find(text: str, folder: Path, what: str, *, required: bool) -> Path | None:
+def _find(text: str, folder: Path, what: str) -> Path:
     if not text:
-        if required:
-            raise InputError(f"the cell is empty, but {what} is expected; name a file, as seen from the table.")
-        return None
-    path = (folder / text).resolve()
+        raise InputError(f"the cell is empty, but {what} is expected; name a file, as seen from the table.")
+    try:
+        path = (folder / text.replace("\\", "/")).resolve()  # tables written on Windows
+        there, is_folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError) as error:
+        shown = text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
+        raise InputError(
+            f"“{shown}” cannot be the name of a file, but {what} is expected; look whether cells are mixed up."
+        ) from error
     if not path.is_relative_to(folder):
         raise InputError(f"“{text}” lies outside the table's folder, but files inside it are expected; move it there.")
-    if not path.is_file():
+    if is_folder:
+        raise InputError(f"“{text}” is a folder, but {what} is expected; name the file in it.")
+    if not there:
         raise InputError(f"“{text}” is not there, but {what} is expected; correct the name, or put the file there.")
     return path
 
