@@ -24,11 +24,11 @@ def resample_times(frames: int, fps: float, target: float = VIDEO_FPS) -> list[i
         raise InputError(
             f"fps is {fps:g}, but pose frames need a rate of at least {SLOWEST_FPS:g}; use the rate of the pose video."
         )
-    count = max(1, _nearest(frames * target / fps))
-    return [min(_nearest(number * fps / target), frames - 1) for number in range(count)]
+    count = max(1, nearest(frames * target / fps))
+    return [min(nearest(number * fps / target), frames - 1) for number in range(count)]
 
 
-def _nearest(value: float) -> int:
+def nearest(value: float) -> int:
     """Halves go up, always, so that a steady rate gives a steady pattern (`round` would alternate)."""
     return math.floor(value + 0.5)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conditioning.pose import resample_times
+from ..conditioning.pose import nearest, resample_times
 from ..constants import MOTION_FRAMES, TEMPORAL_STRIDE, VIDEO_FPS
 from ..errors import InputError
 from .footage import Footage
@@ -149,21 +149,22 @@ def _motion_times(motion: Footage, footage: Footage, as_counted: bool, notes: li
     own_rate = abs(motion.fps - VIDEO_FPS) < SAME_RATE
     like_input = abs(motion.fps - footage.fps) < SAME_RATE
     if own_rate or (as_counted if like_input else motion.frames == MOTION_FRAMES):
-        times = list(range(motion.frames))
+        step = 1.0
         if not own_rate:
             why = "input_video, which has the same tag" if like_input else f"the {MOTION_FRAMES} frames it must have"
             notes.append(f"motion_video is tagged {motion.fps:g} fps, but taken frame by frame like {why}.")
     else:
-        times = resample_times(motion.frames, motion.fps)
+        step = motion.fps / VIDEO_FPS
         notes.append(f"motion_video runs at {motion.fps:g} fps: resampled by time.")
-    if len(times) < MOTION_FRAMES:
+    count = nearest(motion.frames / step)
+    if count < MOTION_FRAMES:
         raise FrameError(
             "motion_video",
-            f"it gives {len(times)} frames at {VIDEO_FPS} a second, but the {MOTION_FRAMES} before the clip are "
-            "expected; use a longer one, or leave the cell empty.",
+            f"it gives {count} frames at {VIDEO_FPS} a second, but the {MOTION_FRAMES} before the clip are expected; "
+            "use a longer one, or leave the cell empty.",
         )
-    if len(times) > MOTION_FRAMES:
-        notes.append(
-            f"motion_video has {len(times)} frames at {VIDEO_FPS} a second: its last {MOTION_FRAMES} are used."
-        )
-    return tuple(times[-MOTION_FRAMES:])
+    if count > MOTION_FRAMES:
+        notes.append(f"motion_video has {count} frames at {VIDEO_FPS} a second: its last {MOTION_FRAMES} are used.")
+    # counted from the end, where the clip begins
+    places = (nearest(motion.frames - back * step) for back in range(MOTION_FRAMES, 0, -1))
+    return tuple(min(max(place, 0), motion.frames - 1) for place in places)
