@@ -101,7 +101,7 @@ class ClipFolder:
 
 def level_of(number: int) -> int:
     """Brightness of a frame."""
-    return 20 + 2 * number
+    return min(20 + 2 * number, 255)
 
 
 @pytest.fixture(scope="session")
