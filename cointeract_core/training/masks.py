@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ log = logging.getLogger("cointeract")
 
 KEY_PREFIX = "frame_"
 HANDS = ("l_h", "r_h")  # boxes of objects are not used
+Box = tuple[float, float, float, float]
 EXAMPLE = '{"frame_2": [x1, y1, x2, y2]}'
 
 
@@ -103,20 +104,36 @@ def router_weights(masks: TokenMasks, class_weights: Sequence[float] = ROUTER_WE
     return torch.tensor(class_weights)[router_targets(masks).argmax(dim=1)]
 
 
-def _mask(boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None) -> Tensor:
-    rows, columns = size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN
-    mask = torch.zeros(frames, rows, columns, dtype=torch.uint8)
+def placed_boxes(
+    boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None = None
+) -> Iterator[tuple[int, Box]]:
+    """Each box of a cell: its latent, and left, top, right, bottom in pixels of `size`.
+
+    Args:
+        boxes: from `read_boxes`.
+        name, frames, size, source: as in `token_masks`.
+
+    Raises:
+        InputError: a box with something else than numbers.
+    """
     for key, value in boxes.items():
         latent = _latent_of(key)
         if latent is None or not 0 <= latent < frames:
             continue
         for box in _boxes_of(value, name, key):
-            placed = box if source is None else _place(box, source, size)
+            placed = tuple(box) if source is None else _place(box, source, size)
             if placed is not None:
-                left, top, right, bottom = (int(side / PIXELS_PER_TOKEN) for side in placed)
-                across = slice(_within(left, columns), _within(right, columns) + 1)
-                down = slice(_within(top, rows), _within(bottom, rows) + 1)
-                mask[latent, down, across] = 1
+                yield latent, placed
+
+
+def _mask(boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None) -> Tensor:
+    rows, columns = size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN
+    mask = torch.zeros(frames, rows, columns, dtype=torch.uint8)
+    for latent, box in placed_boxes(boxes, name, frames, size, source):
+        left, top, right, bottom = (int(side / PIXELS_PER_TOKEN) for side in box)
+        across = slice(_within(left, columns), _within(right, columns) + 1)
+        down = slice(_within(top, rows), _within(bottom, rows) + 1)
+        mask[latent, down, across] = 1
     return mask.flatten()
 
 
@@ -147,7 +164,7 @@ def _boxes_of(value: Any, name: str, key: str) -> list[list[float]]:
     return boxes
 
 
-def _place(box: list[float], source: VideoSize, size: VideoSize) -> tuple[float, float, float, float] | None:
+def _place(box: list[float], source: VideoSize, size: VideoSize) -> Box | None:
     """A box after the video was scaled and cut to `size`, in its pixels; None where nothing of it is left."""
     scale = max(size.width / source.width, size.height / source.height)
     cut_x = (round(source.width * scale) - size.width) / 2
