@@ -48,7 +48,7 @@ class TrainLora(io.ComfyNode):
                     round=False,
                     tooltip="1e-5 is the published value for many videos; 1e-4 is usual for a few.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**63 - 1, tooltip="Same seed, same run."),
+                io.Int.Input("run_seed", default=0, min=0, max=2**63 - 1, tooltip="Same seed, same run."),
                 io.Combo.Input(
                     "memory",
                     options=list(MEMORY_MODES),
@@ -91,7 +91,7 @@ class TrainLora(io.ComfyNode):
         name: str,
         steps: int,
         learning_rate: float,
-        seed: int,
+        run_seed: int,
         memory: str,
         resume: bool,
         base: str,
@@ -108,7 +108,7 @@ class TrainLora(io.ComfyNode):
                 "base": base, "adapter": adapter, "base_dtype": base_dtype, "vae": vae, "text_encoder": text_encoder,
                 "audio_encoder": audio_encoder,
             },
-            "run": {"name": name, "steps": steps, "seed": seed, "resume": resume},
+            "run": {"name": name, "steps": steps, "seed": run_seed, "resume": resume},
             "optimizer": {"learning_rate": learning_rate},
             "memory": {"mode": memory},
         }  # fmt: skip

@@ -1,8 +1,9 @@
 """Set up a real ComfyUI, run the ad workflow in it on tiny models, and tell where the video lies.
 
-    python3 scripts/demo.py [--comfyui DIR] [--keep] [--samples DIR] [--workflow FILE]
+    python3 scripts/demo.py [--comfyui DIR] [--keep] [--samples DIR] [--workflow FILE] [--train]
 
-The weights are random: this proves the pipeline, not the picture.
+The weights are random: this proves the pipeline, not the picture. With --train, a LoRA is trained on one row first and
+a clip is made with it and without it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shutil
 import sys
 import time
 import urllib.error
@@ -23,6 +25,7 @@ from hostlock import setting_up, using
 from hostserver import Server, fetch_json, running_server
 from testbase import prepare_base
 
+TRAINING_WORKFLOW = ROOT / "workflows" / "cointeract_train_lora.json"
 VIDEO_NODE = "CoInteractDecode"
 # what two slow cores finish in a minute
 TINY_VALUES: dict[str, dict[str, Any]] = {
@@ -45,17 +48,20 @@ def main(arguments: list[str]) -> int:
             with setting_up():
                 host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
                 base = prepare_base(host, options.samples)
-            _run(host, base, page, options.keep)
+            _run(host, base, page, options)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _run(host: Host, base: Path, page: dict[str, Any], keep: bool) -> None:
+def _run(host: Host, base: Path, page: dict[str, Any], options: argparse.Namespace) -> None:
     with running_server(host, base) as server:
-        _demonstrate(server, page)
-        if keep:
+        if options.train:
+            _train(server, page)
+        else:
+            _demonstrate(server, page)
+        if options.keep:
             _keep(server)
 
 
@@ -64,6 +70,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--comfyui", type=Path, metavar="DIR", help="use this ComfyUI and its Python")
     parser.add_argument("--keep", action="store_true", help="leave the server up until Ctrl+C")
     parser.add_argument("--samples", type=Path, metavar="DIR", help="take person, product and speech from this folder")
+    parser.add_argument("--train", action="store_true", help="train a LoRA first, on one row")
     default = ROOT / "workflows" / "cointeract_ad.json"
     parser.add_argument("--workflow", type=Path, metavar="FILE", default=default, help="another workflow of the page")
     return parser.parse_args(arguments)
@@ -81,31 +88,67 @@ def _read_workflow(path: Path) -> dict[str, Any]:
 
 def _demonstrate(server: Server, page: dict[str, Any]) -> None:
     """Queue the workflow, follow it and describe its video."""
-    from api_prompt import convert, with_files  # here, where an old Python has already been told apart
-    from tiny_models import REAL_TO_TINY
-
     person, sampler = TINY_VALUES["CoInteractPersonReference"], TINY_VALUES["CoInteractSampler"]
     say(
         f"queueing the workflow with tiny files of random weights, at {person['width']}x{person['height']} and "
         f"{sampler['steps']} steps: this shows that the pipeline works, and coloured noise"
     )
-    try:
-        info = fetch_json(server.address + "/object_info")
-        prompt = with_files(convert(page, info, values=TINY_VALUES), REAL_TO_TINY)
-        client = uuid.uuid4().hex
-        with EventSocket(int(server.address.rpartition(":")[2]), client) as connection:
-            number = _queue(server, {"prompt": prompt, "client_id": client})
-            _follow(connection, number, {node: info[part["class_type"]] for node, part in prompt.items()})
-        outputs = _outputs(server, number)
-    except KeyError as error:
-        raise SetupError(f"The workflow has a node this ComfyUI does not know: {error}.") from error
-    except (OSError, ValueError) as error:  # urllib's and the socket's errors are OSErrors
-        raise server.failure(f"The ComfyUI server stopped answering ({error})") from error
+    _describe(server.host, _make_video(server, page, TINY_VALUES))
+
+
+def _train(server: Server, page: dict[str, Any]) -> None:
+    """Train on one row, and show that its adapter changes a clip."""
+    from demo_train import RUN, TINY_TRAINING, check_adapter, read_curves, training_values, what_was_learnt
+
+    folder, adapter = server.base / "output" / "CoInteract" / "train" / RUN, f"CoInteract/{RUN}.safetensors"
+    shutil.rmtree(folder, ignore_errors=True)
+    steps = TINY_TRAINING["CoInteractTrainLora"]["steps"]
+    say(f"queueing the training workflow with tiny files of random weights: {steps} steps on one row")
+    _run_workflow(server, _read_workflow(TRAINING_WORKFLOW), training_values())
+    print(f"\n{folder / 'curves.png'}\n{what_was_learnt(read_curves(folder / 'metrics.csv'))}", flush=True)
+    path = server.base / "models" / "loras" / adapter
+    print(f"{path}\n{check_adapter(path)}\n", flush=True)
+
+    say("queueing one clip with the adapter, and the same clip without it")
+    values = {**TINY_VALUES, "CoInteractSpeechEncoder": {"max_clips": 1}}
+    videos = [
+        _make_video(server, page, {**values, "CoInteractLoadModel": {"adapter": name}}) for name in (adapter, "none")
+    ]
+    if videos[0].read_bytes() == videos[1].read_bytes():
+        raise SetupError("The trained adapter changes nothing: both clips are the same.")
+    for video in videos:
+        _describe(server.host, video)
+
+
+def _make_video(server: Server, page: dict[str, Any], values: dict[str, dict[str, Any]]) -> Path:
+    """The video of a workflow."""
+    prompt, outputs = _run_workflow(server, page, values)
     videos = [node for node, part in prompt.items() if part["class_type"] == VIDEO_NODE]
     saved = [entry for node in videos for entry in outputs.get(node, {}).get("images", [])]
     if not saved:
         raise server.failure("The workflow ended without a video")
-    _describe(server.host, server.base / "output" / saved[0]["subfolder"] / saved[0]["filename"])
+    return server.base / "output" / saved[0]["subfolder"] / saved[0]["filename"]
+
+
+def _run_workflow(
+    server: Server, page: dict[str, Any], values: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Queue a workflow of the page and follow it; its prompt and what its nodes put out."""
+    from api_prompt import convert, with_files  # here, where an old Python has already been told apart
+    from tiny_models import REAL_TO_TINY
+
+    try:
+        info = fetch_json(server.address + "/object_info")
+        prompt = with_files(convert(page, info, values=values), REAL_TO_TINY)
+        client = uuid.uuid4().hex
+        with EventSocket(int(server.address.rpartition(":")[2]), client) as connection:
+            number = _queue(server, {"prompt": prompt, "client_id": client})
+            _follow(connection, number, {node: info[part["class_type"]] for node, part in prompt.items()})
+        return prompt, _outputs(server, number)
+    except KeyError as error:
+        raise SetupError(f"The workflow has a node this ComfyUI does not know: {error}.") from error
+    except (OSError, ValueError) as error:  # urllib's and the socket's errors are OSErrors
+        raise server.failure(f"The ComfyUI server stopped answering ({error})") from error
 
 
 def _queue(server: Server, body: dict[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""Write sample inputs: a person, a product, a speech and a pose video, all drawn or synthesised here.
+"""Write sample inputs, all drawn or synthesised here: person, product, speech, pose video and a training table.
 
     python scripts/sample_inputs.py INPUT [--samples DIR]
 
 With --samples, a folder of one's own takes their place: pictures called person* and product*, a *.wav and, if there is
-one, a pose*.mp4, in the folder itself or in folders called demo and pose (the layout of the published samples).
+one, a pose*.mp4, in the folder itself or in folders called demo and pose (the layout of the published samples), and a
+training table as train/data.csv.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PERSON, PRODUCT = "cointeract_person.png", "cointeract_product.png"
 SPEECH, POSE = "cointeract_speech.wav", "cointeract_pose.mp4"
+TRAINING, TABLE = "cointeract_train", "data.csv"  # a folder with a training table
 SIZE = (480, 832)
 FINER = 3  # pictures are drawn larger and shrunk, for smooth edges
 SECONDS = 4.2
@@ -268,6 +270,14 @@ def main(arguments: list[str]) -> None:
             Image.open(given[name]).save(path)  # whatever format it had
         else:
             shutil.copyfile(given[name], path)
+    table = options.folder / TRAINING
+    shutil.rmtree(table, ignore_errors=True)
+    if options.samples and (options.samples / "train" / TABLE).is_file():
+        shutil.copytree(options.samples / "train", table)
+    else:
+        import sample_training  # it draws with this module
+
+        sample_training.write(table)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from hostserver import make_base
 
 SCRIPTS = ROOT / "scripts"
 STAMP = ".cointeract.json"
+HELPERS = {"sample_inputs.py": ("sample_training.py",)}  # modules a script draws with
 
 
 def prepare_base(host: Host, samples: Path | None = None) -> Path:
@@ -34,10 +35,11 @@ def prepare_base(host: Host, samples: Path | None = None) -> Path:
 def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> None:
     """Run a script that fills `folder`, unless the same script left the same files there before."""
     stamp = folder / STAMP
-    made_by = hashlib.sha256((SCRIPTS / script).read_bytes()).hexdigest()
+    programs = [SCRIPTS / script, *(SCRIPTS / name for name in HELPERS.get(script, ()))]
+    made_by = hashlib.sha256(b"".join(path.read_bytes() for path in programs)).hexdigest()
     if stamp.is_file():
         before = json.loads(stamp.read_text(encoding="utf-8"))
-        if before["script"] == made_by and before["options"] == list(options) and before["files"] == _sizes(folder):
+        if before["script"] == made_by and before["options"] == list(options) and _holds(folder, before["files"]):
             return
     say(f"building {'tiny models with random weights' if script.startswith('tiny') else 'sample inputs'}")
     stamp.unlink(missing_ok=True)
@@ -46,6 +48,11 @@ def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> Non
     run(command, f"The files in {folder} could not be built: see the end of scripts/{script}'s output.", environment)
     record = {"script": made_by, "options": list(options), "files": _sizes(folder)}
     stamp.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _holds(folder: Path, files: dict[str, int]) -> bool:
+    """Whether the files are there as they were; others may have joined them, such as trained adapters."""
+    return files.items() <= _sizes(folder).items()
 
 
 def _sizes(folder: Path) -> dict[str, int]:

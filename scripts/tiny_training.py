@@ -1,6 +1,6 @@
 """The training command with tiny models: for the tests, also under `accelerate launch`.
 
-    python scripts/tiny_training.py COMFYUI config.toml [the command's own options]
+python scripts/tiny_training.py COMFYUI config.toml [the command's own options]
 """
 
 from __future__ import annotations
