@@ -3,180 +3,181 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..conditioning.images import fit_person, fit_product
-from ..constants import PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
+from ..constants import BOX_FIRST_FRAME, PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
 from ..shapes import VideoSize
+from .canvas import FACE, GAP, HAND, LABEL, Canvas
 from .footage import read_audio, read_frames, read_picture
+from .masks import placed_boxes, read_boxes
 from .preflight import CheckedRow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOMENTS = 6  # latents of the clip that are shown
-CELL_HEIGHT = 260
-GAP, HEAD, LABEL, FONT, SOUND = 10, 76, 22, 15, 90
-PAPER, INK, FAINT, WAVE = (24, 26, 31), (225, 228, 232), (130, 138, 150), (96, 190, 255)
-FACE, HAND = (64, 200, 255), (255, 150, 60)
-TINT = 0.45  # of a masked token
-NOTES_SHOWN = 2
+CELL_AREA = 84_000  # pixels of a shown picture, whatever its shape
+MOST_MOMENTS, FEWEST_MOMENTS = 6, 4  # latents of the clip that are shown, of upright and of wide videos
+NARROWEST = 1100  # of the sheet, for its text
+PROMPT_LINES = 2
+SOUND = 150  # height of the speech's panel
+TINT = 0.42  # of a masked token
+OUTLINE = 2.2  # of a shown picture
+DARK = (0, 0, 0)  # behind an outline, so that it is seen on any picture
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of the sheet and what is written over it."""
+
+    label: str
+    picture: Image
 
 
 def contact_sheet(checked: CheckedRow) -> Tensor:
-    """References, motion, then six moments of the clip with HOI stream and pose below them and the sound under all.
+    """References, then moments of the clip with HOI stream and pose below them, the speech and the notes.
 
     Returns:
         `[1, H, W, 3]` in 0-1.
+
+    Raises:
+        InputError: a file of the row can no longer be read.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
-    shown = _Shown(checked)
     size = checked.size
-    cell = (max(1, round(size.width * CELL_HEIGHT / size.height)), CELL_HEIGHT)
-    lines = [("clip", shown.clip()), *shown.beside()]
-    columns = len(shown.moments) + 1
-    width = GAP + columns * (cell[0] + GAP)
-    left = shown.references()
-    rows = max(len(lines), len(left))
-    height = HEAD + rows * (cell[1] + LABEL + GAP) + SOUND + GAP
-    sheet = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=FONT)
-
-    def place(column: int, row: int, picture: Image, label: str) -> None:
-        x, y = GAP + column * (cell[0] + GAP), HEAD + row * (cell[1] + LABEL + GAP)
-        sheet.paste(picture.resize(cell, Image.Resampling.LANCZOS), (x, y + LABEL))
-        draw.text((x, y), label, fill=FAINT, font=font)
-
-    _write_head(draw, font, checked, width)
-    for row, (label, picture) in enumerate(left):
-        place(0, row, picture, label)
-    for row, (name, pictures) in enumerate(lines):
-        for column, (moment, picture) in enumerate(zip(shown.moments, pictures, strict=True), 1):
-            first = moment * TEMPORAL_STRIDE
-            label = f"latent {moment}, {first / VIDEO_FPS:.2f} s" if name == "clip" else name
-            place(column, row, picture, label)
-    top = HEAD + rows * (cell[1] + LABEL + GAP)
-    _draw_sound(draw, font, checked, (2 * GAP + cell[0], top, width - GAP, top + SOUND))
-    return torch.from_numpy(np.asarray(sheet, dtype=np.float32) / 255.0)[None]
+    scale = (CELL_AREA / (size.width * size.height)) ** 0.5
+    cell = (max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+    moments = _moments(checked)
+    lines = _lines(checked, moments)
+    references = _references(checked)
+    columns = -(-len(references) // len(lines))  # of references, left of the clip
+    left = GAP + columns * (cell[0] + GAP) + GAP
+    width = max(NARROWEST, left + len(moments) * (cell[0] + GAP))
+    canvas = Canvas(width)
+    _write_head(canvas, checked)
+    top = canvas.y
+    step = cell[1] + LABEL + GAP
+    for number, shown in enumerate(references):
+        canvas.picture(GAP + number // len(lines) * (cell[0] + GAP), top + number % len(lines) * step, cell, shown)
+    for row, line in enumerate(lines):
+        for column, shown in enumerate(line):
+            canvas.picture(left + column * (cell[0] + GAP), top + row * step, cell, shown)
+    canvas.y = top + len(lines) * step
+    _draw_speech(canvas, checked, moments)
+    for note in checked.notes:
+        canvas.write(note, bullet=True)
+    return canvas.finished()
 
 
-class _Shown:
-    """Pictures of a row."""
-
-    def __init__(self, checked: CheckedRow) -> None:
-        self._checked = checked
-        count = min(MOMENTS, checked.latents)
-        self.moments = [round(place) for place in np.linspace(0, checked.latents - 1, count)]
-
-    def clip(self) -> list[Image]:
-        """The middle frame of each moment, with the tokens of its latent tinted."""
-        frames = self._frames(self._checked.row.input_video, self._checked.plan.target)
-        return [self._tinted(frame, moment) for frame, moment in zip(frames, self.moments, strict=True)]
-
-    def beside(self) -> list[tuple[str, list[Image]]]:
-        """HOI stream and pose at the same frames."""
-        row, plan = self._checked.row, self._checked.plan
-        videos = (("HOI stream", row.hoi_video, plan.hoi), ("pose", row.pose_video, plan.pose))
-        return [
-            (name, [_picture(frame) for frame in self._frames(path, times)])
-            for name, path, times in videos
-            if path is not None
-        ]
-
-    def references(self) -> list[tuple[str, Image]]:
-        """Person, product and the last motion frame."""
-        row, size = self._checked.row, self._checked.size
-        found = [("person", fit_person(read_picture(row.person_image, "person_image"), size, "crop")[0])]
-        if row.product_image is not None:
-            found.append(("product", fit_product(read_picture(row.product_image, "product_image"), None, size)[0]))
-        if row.motion_video is not None:
-            found.append(("motion, last frame", read_frames(row.motion_video, self._checked.plan.motion[-1:], size)[0]))
-        return [(label, _picture(frame)) for label, frame in found]
-
-    def _frames(self, path: Any, times: Sequence[int]) -> Tensor:
-        middle = [times[moment * TEMPORAL_STRIDE + TEMPORAL_STRIDE // 2] for moment in self.moments]
-        return read_frames(path, middle, self._checked.size)
-
-    def _tinted(self, frame: Tensor, moment: int) -> Image:
-        """Face and hand tokens in their colours; a hand wins where both are, as in training."""
-        masks, size = self._checked.masks, self._checked.size
-        if masks is None:
-            return _picture(frame)
-        out = frame.clone()
-        for mask, colour in ((masks.face, FACE), (masks.hand, HAND)):
-            here = _of_latent(mask, moment, size)
-            pixels = here.repeat_interleave(PIXELS_PER_TOKEN, 0).repeat_interleave(PIXELS_PER_TOKEN, 1)[..., None]
-            out = torch.where(pixels, frame * (1 - TINT) + torch.tensor(colour) / 255.0 * TINT, out)
-        return _outlined(_picture(out), masks, moment, size)
+def _moments(checked: CheckedRow) -> list[int]:
+    """Latents that are shown, spread over the clip."""
+    upright = min(max((checked.size.height / checked.size.width - 0.6) / 0.8, 0.0), 1.0)
+    count = min(checked.latents, FEWEST_MOMENTS + round(upright * (MOST_MOMENTS - FEWEST_MOMENTS)))
+    return [round(place) for place in np.linspace(0, checked.latents - 1, count)]
 
 
-def _of_latent(mask: Tensor, moment: int, size: VideoSize) -> Tensor:
-    """Tokens of one latent, `[rows, columns]` bool."""
-    return mask.view(-1, size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN)[moment].bool()
+def _frame(moment: int) -> int:
+    """The frame of a latent that its boxes are drawn on."""
+    return moment * TEMPORAL_STRIDE + BOX_FIRST_FRAME
 
 
-def _outlined(picture: Image, masks: Any, moment: int, size: VideoSize) -> Image:
-    """A frame around each connected group of tokens."""
-    import cv2
+def _references(checked: CheckedRow) -> list[Shown]:
+    """Person, product and the last motion frame, as the model sees them."""
+    row, size = checked.row, checked.size
+    shown = [Shown("person", _image(fit_person(read_picture(row.person_image, "person_image"), size, "crop")[0]))]
+    if row.product_image is not None:
+        product = fit_product(read_picture(row.product_image, "product_image"), None, size)[0]
+        shown.append(Shown("product", _image(product)))
+    if row.motion_video is not None and checked.plan.motion is not None:
+        last = checked.plan.motion[-1]
+        frame = read_frames(row.motion_video, [last], size)[0]
+        shown.append(Shown(f"motion · last frame, {last}", _image(frame)))
+    return shown
+
+
+def _lines(checked: CheckedRow, moments: Sequence[int]) -> list[list[Shown]]:
+    """The clip with its boxes and tokens, then HOI stream and pose at the same moments."""
+    row, plan, size = checked.row, checked.plan, checked.size
+
+    def frames(path: Path, times: Sequence[int]) -> list[tuple[int, Tensor]]:
+        places = [times[_frame(moment)] for moment in moments]
+        return list(zip(places, read_frames(path, places, size), strict=True))
+
+    clip = [
+        Shown(f"latent {moment} · frame {place}", _marked(checked, frame, moment))
+        for moment, (place, frame) in zip(moments, frames(row.input_video, plan.target), strict=True)
+    ]
+    lines = [clip]
+    for name, path, times in (("HOI", row.hoi_video, plan.hoi), ("pose", row.pose_video, plan.pose)):
+        if path is not None and times is not None:
+            lines.append([Shown(f"{name} · frame {place}", _image(frame)) for place, frame in frames(path, times)])
+    return lines
+
+
+def _marked(checked: CheckedRow, frame: Tensor, moment: int) -> Image:
+    """A frame with its latent's tokens tinted, a hand over a face as in training, and the boxes they come from."""
     from PIL import ImageDraw
 
-    draw = ImageDraw.Draw(picture)
+    masks, size, row = checked.masks, checked.size, checked.row
+    if masks is None:
+        return _image(frame)
+    out = frame
     for mask, colour in ((masks.face, FACE), (masks.hand, HAND)):
-        tokens = _of_latent(mask, moment, size).to(torch.uint8).numpy()
-        _, _, groups, _ = cv2.connectedComponentsWithStats(tokens, connectivity=4)
-        for x, y, across, down, _ in groups[1:]:
-            corners = [side * PIXELS_PER_TOKEN for side in (x, y, x + across, y + down)]
-            draw.rectangle((corners[0], corners[1], corners[2] - 1, corners[3] - 1), outline=colour, width=4)
+        tokens = _tokens(mask, moment, size)[..., None]
+        out = torch.where(tokens, frame * (1 - TINT) + torch.tensor(colour) / 255.0 * TINT, out)
+    picture = _image(out)
+    draw = ImageDraw.Draw(picture)
+    thick = max(1, round(OUTLINE * (size.width * size.height / CELL_AREA) ** 0.5))
+    for name, text, colour in (("face", row.face, FACE), ("hand_object", row.hand, HAND)):
+        for latent, box in placed_boxes(read_boxes(text, name), name, checked.latents, size, row.source):
+            if latent == moment:
+                draw.rectangle(_grown(box, thick), outline=DARK, width=2 * thick)
+                draw.rectangle(_grown(box, thick / 2), outline=colour, width=thick)
     return picture
 
 
-def _picture(frame: Tensor) -> Image:
+def _grown(box: Sequence[float], by: float) -> list[float]:
+    """A box with a rim of `by` around it."""
+    left, top, right, bottom = box
+    return [left - by, top - by, right + by, bottom + by]
+
+
+def _tokens(mask: Tensor, moment: int, size: VideoSize) -> Tensor:
+    """Pixels of one latent's marked tokens, `[height, width]` bool."""
+    tokens = mask.view(-1, size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN)[moment].bool()
+    return tokens.repeat_interleave(PIXELS_PER_TOKEN, 0).repeat_interleave(PIXELS_PER_TOKEN, 1)
+
+
+def _image(frame: Tensor) -> Image:
     from PIL import Image
 
     return Image.fromarray((frame.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
 
 
-def _write_head(draw: Any, font: Any, checked: CheckedRow, width: int) -> None:
-    """Number and form of the row, the colours' meaning, and what was decided."""
-    kept = checked.latents * TEMPORAL_STRIDE
-    title = f"row {checked.row.number}   {checked.size}   {checked.latents} latents, {kept / VIDEO_FPS:.2f} s"
-    draw.text((GAP, 8), title, fill=INK, font=font)
-    x = width - GAP
-    for word, colour in (("hand tokens", HAND), ("face tokens", FACE)):
-        x -= draw.textlength(word, font=font)
-        draw.text((x, 8), word, fill=colour, font=font)
-        x -= 18
-    for line, note in enumerate(checked.notes[:NOTES_SHOWN]):
-        more = len(checked.notes) - NOTES_SHOWN if line + 1 == NOTES_SHOWN else 0
-        text = f"{note} (and {more} more notes)" if more > 0 else note
-        draw.text((GAP, 30 + 20 * line), _fitting(draw, font, text, width - 2 * GAP), fill=FAINT, font=font)
+def _write_head(canvas: Canvas, checked: CheckedRow) -> None:
+    """Number and form of the row, what the colours mean, and the prompt."""
+    row, frames = checked.row, checked.latents * TEMPORAL_STRIDE
+    facts = [f"{checked.size}", f"{checked.latents} latents", f"{frames} frames", f"{frames / VIDEO_FPS:.2f} s"]
+    legend = []
+    for word, colour, mask in (("hand", HAND, "hand"), ("face", FACE, "face")):
+        if checked.masks is not None:
+            marked = getattr(checked.masks, mask).view(checked.latents, -1).any(dim=1).sum().item()
+            legend.append((f"{word} in {marked} of {checked.latents} latents", colour))
+    canvas.title(f"Row {row.number}", "   ·   ".join([*facts, row.input_video.name]), legend)
+    canvas.write(row.prompt, lines=PROMPT_LINES)
 
 
-def _fitting(draw: Any, font: Any, text: str, width: int) -> str:
-    while draw.textlength(text, font=font) > width:
-        text = f"{text[:-2]}…"
-    return text
-
-
-def _draw_sound(draw: Any, font: Any, checked: CheckedRow, area: tuple[int, int, int, int]) -> None:
-    """Peaks of the speech over the clip, with a mark at every half second."""
-    left, top, right, bottom = area
+def _draw_speech(canvas: Canvas, checked: CheckedRow, moments: Sequence[int]) -> None:
+    """Level of the speech over the clip, with marks at the moments that are shown."""
     waveform, rate = read_audio(checked.row.audio)
     seconds = checked.latents * TEMPORAL_STRIDE / VIDEO_FPS
-    level = waveform[0].abs().amax(dim=0)[: round(seconds * rate)]
-    peaks = [part.max().item() if len(part) else 0.0 for part in level.tensor_split(right - left)]
-    middle, reach = (top + bottom - LABEL) / 2, (bottom - LABEL - top) / 2 - 4
-    loudest = max(*peaks, 1e-6)
-    for column, peak in enumerate(peaks):
-        tall = max(1.0, peak / loudest * reach)
-        draw.line((left + column, middle - tall, left + column, middle + tall), fill=WAVE)
-    for half in range(int(seconds * 2) + 1):
-        x = left + half / 2 / seconds * (right - left)
-        draw.line((x, bottom - LABEL - 4, x, bottom - LABEL + 2), fill=FAINT)
-        draw.text((min(x, right - 40), bottom - LABEL + 2), f"{half / 2:g} s", fill=FAINT, font=font)
-    draw.text((GAP, middle - FONT), "speech", fill=FAINT, font=font)
+    heard = waveform[0].mean(dim=0)[: round(seconds * rate)]
+    heard = torch.nn.functional.pad(heard, (0, round(seconds * rate) - len(heard)))
+    marks = [_frame(moment) / VIDEO_FPS for moment in moments]
+    label = f"speech · {waveform.shape[-1] / rate:.2f} s, {rate / 1000:g} kHz"
+    canvas.wave(label, heard.numpy(), seconds, marks, SOUND)
