@@ -12,19 +12,19 @@ from typing import Any
 from hostenv import SetupError
 
 RUN = "demo"
-STEPS = 600
+STEPS = 400
 # what two slow cores overfit in a minute and a half; noise levels low enough that a tiny random model sees the picture
 TINY_TRAINING: dict[str, dict[str, Any]] = {
     "CoInteractTrainingData": {"size": "custom", "width": 64, "height": 96, "latents": 8},
     "CoInteractTrainingSettings": {
-        "rank": 16, "alpha": 16.0, "schedule": "cosine", "shift": 0.1, "router_loss": 1.0, "prompt_dropout": 0.0,
-        "motion_dropout": 0.0, "pose_dropout": 0.0, "audio_dropout": 0.0, "save_every": 300,
+        "rank": 16, "alpha": 16.0, "schedule": "cosine", "shift": 0.1, "router_loss": 4.0, "prompt_dropout": 0.0,
+        "motion_dropout": 0.0, "pose_dropout": 0.0, "audio_dropout": 0.0, "save_every": 200,
     },
     "CoInteractTrainLora": {
         "name": RUN, "steps": STEPS, "learning_rate": 1e-2, "memory": "80gb", "adapter": "none", "resume": True,
     },
 }  # fmt: skip
-WINDOW = 60  # steps of a mean: every step draws another noise level
+WINDOW = 40  # steps of a mean: every step draws another noise level
 LEAST_FALL, LEAST_ACCURACY = 0.5, 0.95
 HOI_PREFIX = "cointeract.hoi."
 

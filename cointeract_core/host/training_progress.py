@@ -16,7 +16,7 @@ from .progress import show_text, spoken_time, stop_if_interrupted
 log = logging.getLogger("cointeract")
 
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
-LOG_EVERY = 10.0  # seconds
+SHOW_EVERY, LOG_EVERY = 1.0, 10.0  # seconds
 
 
 class TrainingProgress:
@@ -34,7 +34,7 @@ class TrainingProgress:
         self._bar = comfy.utils.ProgressBar(steps, node_id=node_id)
         self._live = None if quiet else LiveRun(name, steps, node_id)
         self._begun: tuple[int, float] | None = None  # steps and time when the first step was done
-        self._logged = 0.0
+        self._shown = self._logged = 0.0
 
     def encoding(self, done: int, total: int, text: str) -> None:
         """Told by the cache: `done` of `total` rows."""
@@ -50,8 +50,10 @@ class TrainingProgress:
         text = f"step {step}/{self._steps}, loss {values['loss']:.4f}, about {left} left"
         if self._live is not None:
             self._live.add(step, values, text)
-            show_text(self._node_id, text)
             self._bar.update_absolute(step)
+            if now - self._shown > SHOW_EVERY or step == self._steps:
+                self._shown = now
+                show_text(self._node_id, text)
             if now - self._logged > LOG_EVERY or step == self._steps:
                 self._logged = now
                 log.info("%s", text)
