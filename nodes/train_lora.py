@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from ..cointeract_core.host.files import adapter_names, base_names, encoder_names
 from ..cointeract_core.host.loader import WEIGHT_DTYPES
 from ..cointeract_core.host.training_session import curves_picture, plan_run, run_training
+from ..cointeract_core.training.rules import number_in
 from ..cointeract_core.training.settings import MEMORY_MODES
 from ..cointeract_core.training.settings_file import with_sections
 from .training import SUBCATEGORY
@@ -39,13 +40,9 @@ class TrainLora(io.ComfyNode):
                     "models/loras/CoInteract.",
                 ),
                 io.Int.Input("steps", default=1000, min=1, max=10**7, tooltip="Steps in all; raise it to train on."),
-                io.Float.Input(
+                io.String.Input(  # number widgets of the page round such small numbers
                     "learning_rate",
-                    default=1e-5,
-                    min=1e-9,
-                    max=10.0,
-                    step=1e-9,
-                    round=False,
+                    default="1e-5",
                     tooltip="1e-5 is the published value for many videos; 1e-4 is usual for a few.",
                 ),
                 io.Int.Input("run_seed", default=0, min=0, max=2**63 - 1, tooltip="Same seed, same run."),
@@ -90,7 +87,7 @@ class TrainLora(io.ComfyNode):
         data: Any,
         name: str,
         steps: int,
-        learning_rate: float,
+        learning_rate: str,
         run_seed: int,
         memory: str,
         resume: bool,
@@ -109,7 +106,7 @@ class TrainLora(io.ComfyNode):
                 "audio_encoder": audio_encoder,
             },
             "run": {"name": name, "steps": steps, "seed": run_seed, "resume": resume},
-            "optimizer": {"learning_rate": learning_rate},
+            "optimizer": {"learning_rate": number_in("learning_rate", learning_rate)},
             "memory": {"mode": memory},
         }  # fmt: skip
         plan = plan_run(with_sections(settings or {}, own, data.settings), data.preflight)

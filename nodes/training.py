@@ -173,7 +173,7 @@ class TrainingSettings(io.ComfyNode):
                 io.Combo.Input(
                     "optimizer", options=list(OPTIMISERS), default="adamw", tooltip="Each needs its package."
                 ),
-                io.Float.Input("weight_decay", default=0.01, min=0.0, max=10.0, step=0.001, tooltip="Pulls to zero."),
+                io.Float.Input("weight_decay", default=0.01, min=0.0, max=10.0, step=0.01, tooltip="Pulls to zero."),
                 io.Combo.Input(
                     "schedule", options=list(SCHEDULES), default="constant", tooltip="Of the learning rate."
                 ),
@@ -181,7 +181,7 @@ class TrainingSettings(io.ComfyNode):
                 io.Float.Input("clip_norm", default=1.0, min=0.0, max=1000.0, step=0.1, tooltip="0 switches it off."),
                 io.Int.Input("accumulation", default=1, min=1, max=1024, tooltip="Samples per step."),
                 io.Float.Input(
-                    "ema", default=0.0, min=0.0, max=0.99999, step=0.00001, tooltip="Average the adapter; 0 is off."
+                    "ema", default=0.0, min=0.0, max=0.999, step=0.001, tooltip="Average the adapter; 0 is off."
                 ),
                 *dropouts,
                 advanced(

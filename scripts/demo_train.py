@@ -21,7 +21,7 @@ TINY_TRAINING: dict[str, dict[str, Any]] = {
         "motion_dropout": 0.0, "pose_dropout": 0.0, "audio_dropout": 0.0, "save_every": 200,
     },
     "CoInteractTrainLora": {
-        "name": RUN, "steps": STEPS, "learning_rate": 1e-2, "memory": "80gb", "adapter": "none", "resume": True,
+        "name": RUN, "steps": STEPS, "learning_rate": "1e-2", "memory": "80gb", "adapter": "none", "resume": True,
     },
 }  # fmt: skip
 WINDOW = 40  # steps of a mean: every step draws another noise level

@@ -147,7 +147,7 @@ def train_nodes() -> dict[str, Node]:
         "settings": Node("CoInteractTrainingSettings", (1100, 60), (340, 860), {"save_every": 100}),
         "train": Node(
             "CoInteractTrainLora", (1500, 60), (560, 1100),
-            {**files, "adapter": FILES["adapter"][0], "name": "my_product", "steps": 1000, "learning_rate": 1e-4},
+            {**files, "adapter": FILES["adapter"][0], "name": "my_product", "steps": 1000, "learning_rate": "1e-4"},
             {"data": ("data", "data"), "settings": ("settings", "settings")}, file="base",
         ),
     }  # fmt: skip

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from ..errors import CoInteractError
 from ..training.engine import AccelerateEngine, Engine
 from ..training.settings_file import load_settings
 from .standalone import prepare
+
+log = logging.getLogger("cointeract")
 
 PROCESSES = "WORLD_SIZE"  # set by accelerate launch, torchrun and others
 INTERRUPTED = 130
@@ -31,17 +35,31 @@ def run_command(config: Path, tree: Path, base: Path | None, *, cpu: bool, check
     Returns:
         the exit status: 0, 1 for what a user can mend, 130 where the run was interrupted.
     """
-    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
-    # the host has set up logging already where it was imported before
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
+    with _told(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING):
+        try:
+            settings = load_settings(config)
+            prepare(True if cpu else None)
+            _settle_folders(tree, base)
+            return _train(settings, (config.parent / settings.data.table).resolve(), cpu, check_only)
+        except CoInteractError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+
+
+@contextmanager
+def _told(level: int) -> Iterator[None]:
+    """Show the pack's own messages on the standard output for as long as the context lasts."""
+    shown = logging.StreamHandler(sys.stdout)
+    before, spreads = log.level, log.propagate
+    log.addHandler(shown)
+    log.setLevel(level)
+    log.propagate = False
     try:
-        settings = load_settings(config)
-        prepare(True if cpu else None)
-        _settle_folders(tree, base)
-        return _train(settings, (config.parent / settings.data.table).resolve(), cpu, check_only)
-    except CoInteractError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        yield
+    finally:
+        log.removeHandler(shown)
+        log.setLevel(before)
+        log.propagate = spreads
 
 
 def _settle_folders(tree: Path, base: Path | None) -> None:
@@ -64,7 +82,6 @@ def _train(settings: Any, table: Path, cpu: bool, check_only: bool) -> int:
 
     data = settings.data
     preflight = check_table(table, size=data.size, max_pixels=data.max_pixels, latents=data.latents)
-    log = logging.getLogger("cointeract")
     log.info("%s", preflight.report)
     plan = plan_run(settings, preflight)
     if check_only:

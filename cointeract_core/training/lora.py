@@ -54,7 +54,9 @@ class LoraSet(nn.Module):
         generator: of the starting values; `up` starts at zero, so that nothing changes before the first step.
     """
 
-    def __init__(self, sizes: Mapping[str, tuple[int, int]], rank: int, alpha: float, generator: torch.Generator):
+    def __init__(
+        self, sizes: Mapping[str, tuple[int, int]], rank: int, alpha: float, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.rank, self.alpha = rank, alpha
         self.layers = nn.ModuleDict()

@@ -72,6 +72,18 @@ def row_numbers(name: str, value: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def number_in(name: str, value: str) -> float:
+    """A number out of a text such as ``1e-4``.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(value)
+    except ValueError:
+        raise refuse(name, value, "a number is expected", "write it like 1e-4 or 0.0001") from None
+
+
 def text(name: str, value: Any, advice: str) -> None:
     """Some text.
 
