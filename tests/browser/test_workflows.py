@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-WORKFLOWS = ("cointeract_ad", "cointeract_ad_pose")
+MAKING = ("cointeract_ad", "cointeract_ad_pose")  # videos; `test_training` runs the other one
+WORKFLOWS = (*MAKING, "cointeract_train_lora")
 RUN_LIMIT = 240  # seconds
 MISSING = "() => app.graph._nodes.map(n => n.type).filter(t => !LiteGraph.registered_node_types[t])"
 PROBLEMS = ".p-dialog, .p-toast-message-error, .p-toast-message-warn"
@@ -40,7 +41,7 @@ def run_from_page(page, server):
     raise TimeoutError(f"The workflow did not end within {RUN_LIMIT} seconds.")
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
+@pytest.mark.parametrize("name", MAKING)
 def test_opens_and_makes_a_video(name, page, server, tiny_workflow, tmp_path):
     import probe_video
 
@@ -98,7 +99,7 @@ def test_workflows_are_in_the_template_gallery(server, repo):
 
 def test_every_node_has_a_help_page(server):
     ours = [name for name, node in get(server, "/object_info").items() if node["category"].startswith("CoInteract")]
-    assert len(ours) == 10
+    assert len(ours) == 13
     for name in ours:
         with urllib.request.urlopen(f"{server.address}/extensions/ComfyUI-CoInteract/docs/{name}.md") as answer:
             assert answer.read().startswith(b"# ")
@@ -113,7 +114,7 @@ def test_every_input_of_every_node_has_a_tooltip(server):
 
 
 def test_seeds_are_fixed(repo):
-    for name in WORKFLOWS:
+    for name in MAKING:
         nodes = json.loads((repo / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
         sampler = next(node for node in nodes if node["type"] == "CoInteractSampler")
         assert sampler["widgets_values"][1] == "fixed"
