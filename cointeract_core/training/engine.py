@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
+LONGEST_WAIT = timedelta(days=7)  # the others wait while the first process encodes all rows
 Values = Mapping[str, "float | None"]
 
 
@@ -82,7 +84,7 @@ class AccelerateEngine:
 
     def __init__(self, cpu: bool) -> None:
         try:
-            from accelerate import Accelerator, DistributedDataParallelKwargs
+            from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
         except ImportError as error:
             raise InputError(
                 "Training with several processes needs the package accelerate, which is not installed; "
@@ -90,7 +92,8 @@ class AccelerateEngine:
             ) from error
         # above timestep 900 the experts get no gradient, so every parameter may be unused in some step
         how = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[how])
+        waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[how, waiting])
         self.device = self._accelerator.device
         self.processes = self._accelerator.num_processes
         self.rank = self._accelerator.process_index
