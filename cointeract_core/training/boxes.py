@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
 from ..shapes import VideoSize
-from .masks import HANDS, KEY_PREFIX
+from .masks import HANDS, KEY_PREFIX, frame_number, latent_of
 
 BOX_PROBLEM_LIMIT = 3  # frames an error names
+LONGEST_SHOWN = 60  # characters of a wrong box or key that an error shows
+FARTHEST = 1e9  # pixels; what is meant for infinity lies beyond
 IGNORED = ("obj",)  # boxes of objects are published, but not used
 Boxes = dict[str, Any]
 
@@ -27,7 +28,7 @@ def count_latents(cells: Sequence[Boxes], latents: int) -> bool:
     """
     numbers = [number for boxes in cells for key in boxes if (number := frame_number(key)) is not None]
     of_frames = all(number % TEMPORAL_STRIDE == BOX_FIRST_FRAME for number in numbers)
-    return bool(numbers) and not of_frames and max(numbers) < latents
+    return bool(numbers) and not of_frames and min(numbers) >= 0 and max(numbers) < latents
 
 
 def in_frames(boxes: Boxes) -> Boxes:
@@ -39,28 +40,21 @@ def in_frames(boxes: Boxes) -> Boxes:
     }
 
 
-def frame_number(key: str) -> int | None:
-    """Number of ``frame_<n>``; None for other keys."""
-    if not key.startswith(KEY_PREFIX):
-        return None
-    digits = key.split("_")[1]
-    return int(digits) if digits.isdecimal() else None
-
-
 def key_latent(key: str, latents: int) -> int | None:
     """Latent of ``frame_<n>``; None for other keys and for frames outside of the clip."""
     number = frame_number(key)
-    latent = None if number is None else (number - BOX_FIRST_FRAME) // TEMPORAL_STRIDE
+    latent = None if number is None else latent_of(number)
     return latent if latent is not None and 0 <= latent < latents else None
 
 
-def box_problems(boxes: Boxes, source: VideoSize | None, latents: int) -> list[str]:
+def box_problems(boxes: Boxes, source: VideoSize | None, latents: int, hands: bool = True) -> list[str]:
     """One sentence for each kind of mistake.
 
     Args:
         boxes: with keys that count frames.
         source: of the video they were drawn on; None where it is not known.
         latents: of the clip.
+        hands: whether boxes may be named as those of hands.
     """
     inside = [key for key in boxes if key_latent(key, latents) is not None]
     if boxes and not inside:
@@ -69,13 +63,16 @@ def box_problems(boxes: Boxes, source: VideoSize | None, latents: int) -> list[s
             f"frame_{TEMPORAL_STRIDE * (latents - 1) + BOX_FIRST_FRAME} are expected; name the frames the boxes were "
             "drawn on."
         ]
+    named = [key for key in inside if isinstance(boxes[key], dict)]
+    if named and not hands:
+        return [f"{_some(named)} holds boxes of hands, but one box is expected; put them into hand_object."]
     kinds: dict[str, tuple[list[str], Any]] = {}
     for key in inside:
         for box in _listed(boxes[key]):
             kind = _mistake(box, source)
             if kind is not None:
                 kinds.setdefault(kind, ([], box))[0].append(key)
-    return [kind.format(keys=_some(keys), box=box) for kind, (keys, box) in kinds.items()]
+    return [kind.format(keys=_some(keys), box=_short(box)) for kind, (keys, box) in kinds.items()]
 
 
 def box_notes(boxes: Boxes, latents: int) -> list[str]:
@@ -112,10 +109,15 @@ def _mistake(box: Any, source: VideoSize | None) -> str | None:
 
 
 def _is_number(side: Any) -> bool:
-    return isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side)
+    return isinstance(side, int | float) and not isinstance(side, bool) and abs(side) <= FARTHEST  # and no NaN
+
+
+def _short(value: Any) -> str:
+    shown = str(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
 
 
 def _some(keys: Iterable[str]) -> str:
     listed = list(keys)
     rest = len(listed) - BOX_PROBLEM_LIMIT
-    return ", ".join(listed[:BOX_PROBLEM_LIMIT]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(_short(key) for key in listed[:BOX_PROBLEM_LIMIT]) + (f" and {rest} more" if rest > 0 else "")

@@ -29,7 +29,7 @@ class Footage:
     """What a video file says of itself.
 
     Attributes:
-        frames: pictures in it, counted.
+        frames: pictures in it that can be read, counted.
         fps: its tag.
         width, height: as shown, turned where the file says so.
     """
@@ -52,40 +52,53 @@ class Footage:
 
 
 def probe_video(path: Path) -> Footage:
-    """Count frames and read the tag.
+    """Count frames and read the tag; every frame is decoded, so that damage is found before a run begins.
 
     Raises:
-        InputError: no video that can be read, or one whose frames are not evenly spaced.
+        InputError: no video that can be read to its end, or one whose frames are not evenly spaced.
     """
     import av
 
     again = "but a video is expected; export it again as mp4."
+    times: list[float | None] = []
+    size = VideoSize(0, 0)
     try:
         with av.open(str(path)) as file:
             stream = next(iter(file.streams.video), None)
             if stream is None:
                 raise InputError(f"“{path.name}” holds no video, {again}")
             rate = float(stream.average_rate or 0)
-            packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
-            times = sorted(float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None)
-        first = next(_decoded(path), None)
+            stream.thread_type = "AUTO"
+            for number, packet in enumerate(file.demux(stream)):
+                if packet.is_corrupt:
+                    raise InputError(
+                        f"“{path.name}” breaks off after {number} frames, but whole videos are expected; copy or "
+                        "export it again."
+                    )
+                for frame in packet.decode():
+                    size = size if times else _shown_size(frame)
+                    times.append(frame.time)
     except av.FFmpegError as error:
         raise InputError(f"“{path.name}” cannot be read as a video ({error.strerror}), {again}") from error
-    if first is None:
+    if not times:
         raise InputError(f"“{path.name}” has no frame that can be read, {again}")
+    _check_rate(path.name, rate, [time for time in times if time is not None])
+    return Footage(path, len(times), rate, size.width, size.height)
+
+
+def _check_rate(name: str, rate: float, times: Sequence[float]) -> None:
+    """Refuse rates no clip has, and frames (seconds) that do not keep to theirs."""
     if not SLOWEST_FPS <= rate <= FASTEST_FPS:
         raise InputError(
-            f"“{path.name}” is tagged {rate:g} frames a second, but {SLOWEST_FPS:g} to {FASTEST_FPS:g} are expected; "
+            f"“{name}” is tagged {rate:g} frames a second, but {SLOWEST_FPS:g} to {FASTEST_FPS:g} are expected; "
             f"export it again at {VIDEO_FPS}."
         )
     off = max((abs(time - times[0] - number / rate) for number, time in enumerate(times)), default=0.0)
     if off > UNEVEN_SECONDS:
         raise InputError(
-            f"“{path.name}” has frames up to {off:.2f} s off a steady {rate:g} frames a second, but even steps are "
+            f"“{name}” has frames up to {off:.2f} s off a steady {rate:g} frames a second, but even steps are "
             f"expected; export it again at a constant {VIDEO_FPS}."
         )
-    height, width = _picture(first).shape[:2]
-    return Footage(path, len(packets), rate, width, height)
 
 
 def read_frames(path: Path, indices: Sequence[int], size: VideoSize, fit: Fit = fill_picture) -> Tensor:
@@ -133,10 +146,19 @@ def _decoded(path: Path) -> Iterator[Any]:
         yield from file.decode(video=0)
 
 
+def _quarters(frame: Any) -> int:
+    """Quarter turns a player would give a frame."""
+    return round(frame.rotation / 90) % 4
+
+
+def _shown_size(frame: Any) -> VideoSize:
+    sides = (frame.height, frame.width) if _quarters(frame) % 2 else (frame.width, frame.height)
+    return VideoSize(*sides)
+
+
 def _picture(frame: Any) -> np.ndarray:
     """A frame `[H, W, 3]` in 8 bits, turned as a player would turn it."""
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), _quarters(frame)))
 
 
 def read_audio(path: Path) -> tuple[Tensor, int]:

@@ -74,10 +74,9 @@ def read_boxes(text: str | None, name: str) -> dict[str, Any]:
         raise InputError(f"{name} holds {text!r}, but text such as {EXAMPLE} is expected; write {{}} for no boxes.")
     try:
         boxes = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{name} is not valid JSON at character {error.pos + 1}, but {EXAMPLE} is expected; correct the cell."
-        ) from error
+    except (ValueError, RecursionError) as error:  # also of numbers too long and lists too deep
+        place = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"{name} is not valid JSON{place}, but {EXAMPLE} is expected; correct the cell.") from error
     if boxes is None or boxes == []:
         return {}
     if not isinstance(boxes, dict):
@@ -117,7 +116,8 @@ def placed_boxes(
         InputError: a box with something else than numbers.
     """
     for key, value in boxes.items():
-        latent = _latent_of(key)
+        number = frame_number(key)
+        latent = None if number is None else latent_of(number)
         if latent is None or not 0 <= latent < frames:
             continue
         for box in _boxes_of(value, name, key):
@@ -137,14 +137,18 @@ def _mask(boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source
     return mask.flatten()
 
 
-def _latent_of(key: str) -> int | None:
-    """Latent of ``frame_<n>``; anything after a further underscore is ignored, other keys are not frames."""
+def frame_number(key: str) -> int | None:
+    """Number of ``frame_<n>``; anything after a further underscore is ignored, other keys are not frames."""
     if not key.startswith(KEY_PREFIX):
         return None
     try:
-        frame = int(key.split("_")[1])
+        return int(key.split("_")[1])
     except ValueError:
         return None
+
+
+def latent_of(frame: int) -> int:
+    """Latent whose boxes are drawn on a frame."""
     return (frame - BOX_FIRST_FRAME) // TEMPORAL_STRIDE
 
 

@@ -146,7 +146,8 @@ def check_row(
     cells, notes = _read_boxes(draft, footage.frames // TEMPORAL_STRIDE if footage is not None else latents, attempt)
     clip = latents if plan is None else plan.latents
     for column, boxes in cells.items():
-        problems += [Problem(draft.number, column, text) for text in box_problems(boxes, source, clip)]
+        hands = column == "hand_object"
+        problems += [Problem(draft.number, column, text) for text in box_problems(boxes, source, clip, hands)]
         notes += [f"{column}: {note}" for note in box_notes(boxes, clip)]
     if problems or footage is None or plan is None or chosen is None:
         return None, sorted(problems, key=lambda problem: ORDER.index(problem.column))

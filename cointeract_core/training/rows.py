@@ -30,6 +30,7 @@ FILES = {
 REQUIRED = ("prompt", "input_video", "audio", "person_image")
 COLUMNS = ("prompt", *FILES, "face", "hand_object", "height", "width", "scale")
 SMALLEST_SCALE, LARGEST_SCALE = 0.1, 4.0  # of the product's positions
+LARGEST_SOURCE = 1 << 16  # pixels of a side of the video the boxes were drawn on
 LARGEST_CELL = 1 << 24  # characters; boxes of a long clip pass the limit Python's reader starts with
 LONGEST_NAME = 40  # characters of a wrong name that an error shows
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
@@ -260,7 +261,7 @@ def _source(width: str, height: str) -> VideoSize | None:
         sides = [float(width), float(height)]
     except ValueError:
         sides = [math.nan]
-    if not all(math.isfinite(side) and side >= 1 and side == int(side) for side in sides):
+    if not all(1 <= side <= LARGEST_SOURCE and side == int(side) for side in sides):
         raise InputError(
             f"they are “{width}” and “{height}”, but the pixels of the video the boxes were drawn on are expected; "
             "write both, or leave both empty."

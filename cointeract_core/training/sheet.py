@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..conditioning.images import fit_person, fit_product
+from ..conditioning.images import fill_picture, fit_person, fit_pose_picture, fit_product
 from ..constants import BOX_FIRST_FRAME, PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
 from ..shapes import VideoSize
 from .canvas import FACE, GAP, HAND, LABEL, Canvas
-from .footage import read_audio, read_frames, read_picture
+from .footage import Fit, read_audio, read_frames, read_picture
 from .masks import placed_boxes, read_boxes
 from .preflight import CheckedRow
 
@@ -104,18 +104,22 @@ def _lines(checked: CheckedRow, moments: Sequence[int]) -> list[list[Shown]]:
     """The clip with its boxes and tokens, then HOI stream and pose at the same moments."""
     row, plan, size = checked.row, checked.plan, checked.size
 
-    def frames(path: Path, times: Sequence[int]) -> list[tuple[int, Tensor]]:
+    def frames(path: Path, times: Sequence[int], fit: Fit = fill_picture) -> list[tuple[int, Tensor]]:
         places = [times[_frame(moment)] for moment in moments]
-        return list(zip(places, read_frames(path, places, size), strict=True))
+        return list(zip(places, read_frames(path, places, size, fit), strict=True))
 
     clip = [
         Shown(f"latent {moment} · frame {place}", _marked(checked, frame, moment))
         for moment, (place, frame) in zip(moments, frames(row.input_video, plan.target), strict=True)
     ]
     lines = [clip]
-    for name, path, times in (("HOI", row.hoi_video, plan.hoi), ("pose", row.pose_video, plan.pose)):
+    for name, path, times, fit in (
+        ("HOI", row.hoi_video, plan.hoi, fill_picture),
+        ("pose", row.pose_video, plan.pose, fit_pose_picture),
+    ):
         if path is not None and times is not None:
-            lines.append([Shown(f"{name} · frame {place}", _image(frame)) for place, frame in frames(path, times)])
+            shown = frames(path, times, fit)
+            lines.append([Shown(f"{name} · frame {place}", _image(frame)) for place, frame in shown])
     return lines
 
 

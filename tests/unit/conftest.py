@@ -36,15 +36,17 @@ class ClipFolder:
         fps: float = 25,
         size: tuple[int, int] = (64, 96),
         times: Sequence[int] | None = None,
+        index_first: bool = False,
     ) -> Path:
         """A video whose frames say their number by their brightness, and left from right by being darker there.
 
         Args:
             times: of the frames, in frames; evenly spaced if None.
+            index_first: so that a file that breaks off can still be opened.
         """
         path = self.path / name
         width, height = size
-        with av.open(str(path), "w") as out:
+        with av.open(str(path), "w", options={"movflags": "+faststart"} if index_first else {}) as out:
             stream = out.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.options = {"crf": "4", "preset": "ultrafast"}
@@ -80,6 +82,16 @@ class ClipFolder:
         data = (self.path / source).read_bytes()
         path = self.path / name
         path.write_bytes(data[: int(len(data) * share)])
+        return path
+
+    def damage(self, name: str, source: str) -> Path:
+        """Another video with pictures that cannot be decoded in the middle."""
+        data = bytearray((self.path / source).read_bytes())
+        start = data.index(b"mdat") + 4
+        middle = start + (int.from_bytes(data[start - 8 : start - 4], "big") - 8) // 2
+        data[middle : middle + 800] = bytes(800)
+        path = self.path / name
+        path.write_bytes(data)
         return path
 
     def row(self, **cells: str) -> dict[str, str]:

@@ -34,6 +34,7 @@ def keys(*numbers):
         ([keys(*range(0, 77, 4))], 20, False),  # some lie past the last latent
         ([keys(*range(20))], 10, False),
         ([keys(*range(10))], 10, True),
+        ([keys(-1)], 20, False),
         ([{}], 20, False),
         ([], 20, False),
         ([{"note": BOX}], 20, False),
@@ -51,7 +52,15 @@ def test_latents_become_the_frames_the_masks_read():
 
 @pytest.mark.parametrize(
     ("key", "number"),
-    [("frame_7", 7), ("frame_7_left", 7), ("frame_", None), ("frame_-2", None), ("frame_x", None), ("7", None)],
+    [
+        ("frame_7", 7),
+        ("frame_7_left", 7),
+        ("frame_", None),
+        ("frame_-2", -2),
+        ("frame_ 2", 2),
+        ("frame_x", None),
+        ("7", None),
+    ],
 )
 def test_numbers_of_keys(key, number):
     assert frame_number(key) == number

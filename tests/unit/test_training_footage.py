@@ -28,6 +28,17 @@ def test_a_video_is_counted(clip_folder, frames, fps):
     assert footage.seconds == pytest.approx(frames / fps)
 
 
+def test_a_trimmed_video_counts_what_is_shown(clip_folder):
+    """Phones trim by an edit list; the frames behind it stay in the file."""
+    data = bytearray(clip_folder.video("untrimmed.mp4", 81).read_bytes())
+    length = data.index(b"elst") + 12
+    data[length : length + 4] = (1600).to_bytes(4, "big")  # ms
+    trimmed = clip_folder.path / "trimmed.mp4"
+    trimmed.write_bytes(data)
+    assert probe_video(trimmed).frames == 40
+    assert numbers(read_frames(trimmed, [0, 33], SMALL)) == [0, 33]
+
+
 def test_frames_come_in_any_order_and_more_than_once(clip_folder):
     frames = read_frames(clip_folder.path / "clip.mp4", [0, 80, 5, 5, 33], SMALL)
     assert frames.shape == (5, 96, 64, 3)
