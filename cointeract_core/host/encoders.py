@@ -56,7 +56,7 @@ def check_encoders(files: EncoderFiles) -> None:
         if path.suffix.lower() not in HEADED:
             continue
         found = identify(read_headers([path], f"{role} {name}"))
-        if found.kind not in (kind, FileKind.UNKNOWN):
+        if found.kind is not kind:
             raise ModelFileError(f"{role} {name} holds {found.label}, but {kind.value} was expected; choose {wanted}.")
 
 

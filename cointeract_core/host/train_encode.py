@@ -6,7 +6,7 @@ Pictures, speech and pose go through the functions that generating uses, so that
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -16,7 +16,7 @@ from torch import Tensor
 from ..conditioning.images import fit_person, fit_pose_picture, fit_product
 from ..conditioning.speech import features_at_25fps, mono_at_16k, pad_to_clips
 from ..constants import HOI_PROMPT_PREFIX, TEMPORAL_STRIDE
-from ..training.cache import LATENTS, SPEECH, TEXT, SampleCache, SampleKeys, sample_keys
+from ..training.cache import LATENTS, SPEECH, TEXT, EncoderStamps, SampleCache, SampleKeys, sample_keys
 from ..training.footage import read_audio, read_frames, read_picture
 from ..training.preflight import CheckedRow
 from .encode import encode_frames, encode_speech, encode_text
@@ -32,38 +32,53 @@ def fill_cache(
 ) -> list[SampleKeys]:
     """Make the parts that are missing, and give the names of all.
 
-    Each encoder is loaded only where a part of its kind is missing, and leaves memory before the next one.
+    Each encoder is loaded only where a part of its kind is missing, and leaves memory before the next one.  Parts are
+    stored one by one, so what is finished stays when a run ends early.
 
     Args:
         progress: told how many of the missing parts of a kind are done, of how many, and a line for the user.
+
+    Raises:
+        ModelFileError: an encoder file that is missing (before anything is loaded) or holds something else.
+        InputError: a file of a row that has become unreadable.
+        InterruptProcessingException: the user pressed Interrupt.
     """
     stamps = files.stamps()
-    keys = [sample_keys(checked, stamps) for checked in rows]
+    cache.tidy()
+    keys = [_keys(checked, stamps) for checked in rows]
     stages: tuple[tuple[str, str, Callable[[str], Any], str, Encode], ...] = (
         (TEXT, "prompts", load_text_encoder, files.text_encoder, encode_texts),
         (SPEECH, "speech", load_audio_encoder, files.audio_encoder, encode_sound),
         (LATENTS, "pictures and videos", load_vae, files.vae, encode_pictures),
     )
     for kind, what, load, name, encode in stages:
-        named = zip(rows, (getattr(key, kind) for key in keys), strict=True)
-        missing = [(checked, key) for checked, key in named if not cache.has(kind, key)]
+        names = [getattr(key, kind) for key in keys]
+        # rows made of the same things share a part
+        missing = {key: checked for key, checked in zip(names, rows, strict=True) if not cache.has(kind, key)}
         if missing:
-            with torch.inference_mode():
-                _fill(cache, kind, what, missing, load(name), encode, progress)
-            _leave_memory()
+            try:
+                with torch.inference_mode():
+                    _fill(cache, kind, what, missing, load(name), encode, progress)
+            finally:
+                _leave_memory()
     return keys
+
+
+def _keys(checked: CheckedRow, stamps: EncoderStamps) -> SampleKeys:
+    stop_if_interrupted()  # reading every file of a long table takes its time
+    return sample_keys(checked, stamps)
 
 
 def _fill(
     cache: SampleCache,
     kind: str,
     what: str,
-    missing: Sequence[tuple[CheckedRow, str]],
+    missing: Mapping[str, CheckedRow],
     encoder: Any,
     encode: Encode,
     progress: Progress,
 ) -> None:
-    for done, (checked, key) in enumerate(missing):
+    for done, (key, checked) in enumerate(missing.items()):
         stop_if_interrupted()
         progress(done, len(missing), f"row {checked.row.number} ({done + 1} of {len(missing)}): {what}")
         cache.put(kind, key, encode(encoder, checked))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..checkpoint.save import save_tensors
+from ..errors import InputError
 from .preflight import CheckedRow
 from .sample import PromptContexts, TrainingSample
 
@@ -26,6 +29,7 @@ log = logging.getLogger("cointeract")
 VERSION = 1  # of how rows are encoded; a new number makes every part new
 STAMP_BLOCK = 1 << 20  # bytes read at each place of a large file
 STAMP_PLACES = 16
+LEFT_OVER_AFTER = 3600.0  # seconds; nothing takes that long to write
 TEXT, SPEECH, LATENTS = "text", "speech", "latents"
 
 
@@ -53,6 +57,14 @@ class SampleCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def tidy(self) -> None:
+        """Remove what a run that was killed had begun to write; younger files may be another run's."""
+        for path in list(self._folder.glob(".*.part")):
+            with suppress(FileNotFoundError):  # finished by another run this moment
+                if path.stat().st_mtime < time.time() - LEFT_OVER_AFTER:
+                    path.unlink()
+                    log.info("%s was left half-written and is removed", path.name)
+
     def has(self, kind: str, key: str) -> bool:
         """Whether a part is there and whole; a damaged one is removed."""
         path = self._path(kind, key)
@@ -72,9 +84,13 @@ class SampleCache:
         save_tensors({name: tensor.detach().cpu() for name, tensor in tensors.items()}, self._path(kind, key))
 
     def load(self, checked: CheckedRow, keys: SampleKeys) -> TrainingSample:
-        """A row's parts together, on the CPU."""
+        """A row's parts together, on the CPU.
+
+        Raises:
+            InputError: a part that was removed or damaged since it was made.
+        """
         texts, speech, latents = (
-            load_file(self._path(kind, key))
+            self._read(kind, key, checked.row.number)
             for kind, key in ((TEXT, keys.text), (SPEECH, keys.speech), (LATENTS, keys.latents))
         )
         return TrainingSample(
@@ -89,6 +105,16 @@ class SampleCache:
             masks=checked.masks,
             product_scale=checked.row.product_scale,
         )
+
+    def _read(self, kind: str, key: str, row: int) -> dict[str, Tensor]:
+        path = self._path(kind, key)
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"The {kind} of row {row} cannot be read from the cache ({path.name}), but it was encoded before; "
+                "start the run again, which encodes it anew."
+            ) from error
 
     def _path(self, kind: str, key: str) -> Path:
         return self._folder / f"{kind}_{key}.safetensors"
