@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
+from ..errors import InputError
 from ..shapes import VideoSize
 from .masks import HANDS, KEY_PREFIX, frame_number, latent_of
 
@@ -38,6 +40,34 @@ def in_frames(boxes: Boxes) -> Boxes:
         key if number is None else f"{KEY_PREFIX}{number * TEMPORAL_STRIDE + BOX_FIRST_FRAME}": boxes[key]
         for key, number in numbers.items()
     }
+
+
+def in_time(boxes: Boxes, target: Sequence[int]) -> Boxes:
+    """Boxes keyed by frames of a video that is resampled, keyed by the frames of the clip instead.
+
+    Each latent takes the box drawn nearest to the moment its own would be drawn on, within its four frames.
+
+    Args:
+        target: source frame of each frame of the clip.
+
+    Raises:
+        InputError: none of the boxes lies within the clip.
+    """
+    numbers = {number: key for key in boxes if (number := frame_number(key)) is not None}
+    reach = math.ceil((target[-1] - target[0]) / (len(target) - 1) * TEMPORAL_STRIDE / 2)
+    placed = {key: value for key, value in boxes.items() if frame_number(key) is None}
+    found = False
+    for frame in range(BOX_FIRST_FRAME, len(target), TEMPORAL_STRIDE):
+        nearest = min(numbers, key=lambda number, moment=target[frame]: abs(number - moment), default=None)
+        if nearest is not None and abs(nearest - target[frame]) <= reach:
+            placed[f"{KEY_PREFIX}{frame}"] = boxes[numbers[nearest]]
+            found = True
+    if numbers and not found:
+        raise InputError(
+            f"its keys are {_some(boxes)}, but frames of input_video from {KEY_PREFIX}{target[0]} to "
+            f"{KEY_PREFIX}{target[-1]} are expected; name the frames the boxes were drawn on."
+        )
+    return placed
 
 
 def key_latent(key: str, latents: int) -> int | None:

@@ -157,6 +157,11 @@ def _font(text: str, size: int) -> Any:
     return own
 
 
+def can_write(text: str) -> bool:
+    """Whether a font of this system has all letters of a text."""
+    return text.isascii() or _covers(_font(text, TEXT), text)
+
+
 def _covers(font: Any, text: str) -> bool:
     missing = bytes(font.getmask(NO_LETTER))
     others = {letter for letter in text if not letter.isascii() and not letter.isspace()}

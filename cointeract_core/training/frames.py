@@ -42,6 +42,11 @@ class FramePlan:
         """Target latents F."""
         return len(self.target) // TEMPORAL_STRIDE
 
+    @property
+    def resampled(self) -> bool:
+        """Whether the clip's frames are others than the first ones of the input video."""
+        return self.target != tuple(range(len(self.target)))
+
 
 class FrameError(InputError):
     """A video that does not fit the others of its row, with the column it stands in."""

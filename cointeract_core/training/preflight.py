@@ -12,7 +12,7 @@ from ..conditioning.speech import check_speech
 from ..constants import TEMPORAL_STRIDE
 from ..errors import InputError
 from ..shapes import SMALLEST_SIDE, VideoSize, largest_size
-from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames
+from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames, in_time
 from .footage import Footage, probe_video, read_audio, read_picture
 from .frames import FrameError, FramePlan, plan_frames
 from .masks import TokenMasks, read_boxes, token_masks
@@ -143,7 +143,8 @@ def check_row(
         if seconds is not None:
             plan = attempt("input_video", lambda: _plan(videos, seconds, latents))
     source = draft.source or (footage.size if footage is not None else None)
-    cells, notes = _read_boxes(draft, footage.frames // TEMPORAL_STRIDE if footage is not None else latents, attempt)
+    whole = footage.frames // TEMPORAL_STRIDE if footage is not None else latents
+    cells, notes = _read_boxes(draft, whole, plan, attempt)
     clip = latents if plan is None else plan.latents
     for column, boxes in cells.items():
         hands = column == "hand_object"
@@ -210,8 +211,10 @@ def _check_shapes(draft: Draft, footage: Footage, videos: Mapping[str, Footage],
         attempt(column, lambda size=size, remedy=remedy: check(size, remedy))
 
 
-def _read_boxes(draft: Draft, latents: int, attempt: Attempt) -> tuple[dict[str, Boxes], list[str]]:
-    """Boxes of the cells that can be read, by column, with keys that count frames, and a note if they did not.
+def _read_boxes(
+    draft: Draft, latents: int, plan: FramePlan | None, attempt: Attempt
+) -> tuple[dict[str, Boxes], list[str]]:
+    """Boxes of the cells that can be read, by column, with keys that count the clip's frames; a note if they did not.
 
     Args:
         latents: of the whole footage.
@@ -222,11 +225,16 @@ def _read_boxes(draft: Draft, latents: int, attempt: Attempt) -> tuple[dict[str,
         for column, text in texts.items()
     }
     cells = {column: boxes for column, boxes in read.items() if boxes is not None}
-    if not count_latents(list(cells.values()), latents):
+    if count_latents(list(cells.values()), latents):
+        note = "the keys of the boxes count latents, not frames: read as such."
+        return {column: in_frames(boxes) for column, boxes in cells.items()}, [note]
+    if not cells or plan is None or not plan.resampled:
         return cells, []
-    return {column: in_frames(boxes) for column, boxes in cells.items()}, [
-        "the keys of the boxes count latents, not frames: read as such."
-    ]
+    placed = {
+        column: attempt(column, lambda boxes=boxes: in_time(boxes, plan.target)) for column, boxes in cells.items()
+    }
+    note = "the keys of the boxes are frames of input_video, which is resampled: each latent takes the nearest boxes."
+    return {column: boxes for column, boxes in placed.items() if boxes is not None}, [note]
 
 
 def _size_notes(footage: Footage, size: VideoSize) -> list[str]:

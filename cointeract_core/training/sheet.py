@@ -14,7 +14,7 @@ from torch import Tensor
 from ..conditioning.images import fill_picture, fit_person, fit_pose_picture, fit_product
 from ..constants import BOX_FIRST_FRAME, PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
 from ..shapes import VideoSize
-from .canvas import FACE, GAP, HAND, LABEL, Canvas
+from .canvas import FACE, GAP, HAND, LABEL, Canvas, can_write
 from .footage import Fit, read_audio, read_frames, read_picture
 from .masks import placed_boxes, read_boxes
 from .preflight import CheckedRow
@@ -173,7 +173,8 @@ def _write_head(canvas: Canvas, checked: CheckedRow) -> None:
             marked = getattr(checked.masks, mask).view(checked.latents, -1).any(dim=1).sum().item()
             legend.append((f"{word} in {marked} of {checked.latents} latents", colour))
     canvas.title(f"Row {row.number}", "   ·   ".join([*facts, row.input_video.name]), legend)
-    canvas.write(row.prompt, lines=PROMPT_LINES)
+    hidden = f"a prompt of {len(row.prompt)} characters, in letters that no font of this system has"
+    canvas.write(row.prompt if can_write(row.prompt) else hidden, lines=PROMPT_LINES)
 
 
 def _draw_speech(canvas: Canvas, checked: CheckedRow, moments: Sequence[int]) -> None:

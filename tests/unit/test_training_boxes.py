@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cointeract_pack.cointeract_core.conditioning.pose import resample_times
+from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.training.boxes import (
     box_notes,
@@ -11,6 +13,7 @@ from cointeract_pack.cointeract_core.training.boxes import (
     count_latents,
     frame_number,
     in_frames,
+    in_time,
     key_latent,
 )
 
@@ -48,6 +51,34 @@ def test_latents_become_the_frames_the_masks_read():
     converted = in_frames({**keys(*range(20)), "note": 1})
     assert list(converted) == [*(f"frame_{number}" for number in range(2, 79, 4)), "note"]
     assert [key_latent(key, 20) for key in converted] == [*range(20), None]
+
+
+@pytest.mark.parametrize("fps", [12, 24, 30, 50, 60])
+def test_boxes_of_resampled_footage_keep_to_their_moments(fps):
+    target = resample_times(round(3.24 * fps), fps)[:80]
+    every = {f"frame_{n}": [n, 0, n + 1, 1] for n in range(round(3.24 * fps))}
+    placed = in_time({**every, "note": 1}, target)
+    assert {key: value[0] for key, value in placed.items() if key != "note"} == {
+        f"frame_{n}": target[n] for n in range(2, 79, 4)
+    }
+    assert placed["note"] == 1
+    # drawn on every fourth source frame, as the authors do: no latent is left without, none is far off
+    sparse = in_time({key: every[key] for key in list(every)[2::4]}, target)
+    if fps >= 24:
+        assert len(sparse) == 20
+    assert all(abs(value[0] / fps - int(key[6:]) / 25) <= 2 / 25 + 1 / fps for key, value in sparse.items())
+
+
+def test_boxes_of_resampled_footage_that_miss_the_clip():
+    target = resample_times(97, 30)[:80]
+    assert in_time({}, target) == {}
+    assert list(in_time(keys(2), target)) == ["frame_2"]
+    with pytest.raises(InputError) as refusal:
+        in_time(keys(200, 204), target)
+    assert str(refusal.value) == (
+        "its keys are frame_200, frame_204, but frames of input_video from frame_0 to frame_95 are expected; name the "
+        "frames the boxes were drawn on."
+    )
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,19 @@ def test_boxes_that_count_latents_mark_the_same_tokens(clip_folder):
     ]  # fmt: skip
 
 
+def test_boxes_of_resampled_footage_are_those_of_its_own_frames(clip_folder):
+    clip_folder.video("thirty.mp4", 97, 30)
+    face = json.dumps({"frame_94": [10, 10, 30, 40]})
+    row = only(check(clip_folder.table(clip_folder.row(input_video="thirty.mp4", face=face, hand_object="{}"))))
+    assert row.plan.resampled
+    assert row.masks.face.view(20, 24).any(dim=1).nonzero().tolist() == [[19]]  # 94 / 30 s is frame 78.3 at 25
+    assert row.notes == (
+        "input_video runs at 30 fps for the 3.24 s of the audio: resampled by time.",
+        "the keys of the boxes are frames of input_video, which is resampled: each latent takes the nearest boxes.",
+        "hand_object marks nothing in the picture: the router learns that no hand is to be seen.",
+    )
+
+
 def test_rows_of_other_lengths_and_shapes(clip_folder):
     clip_folder.video("half.mp4", 41, size=(160, 96))
     clip_folder.video("long.mp4", 140, size=(96, 96))
