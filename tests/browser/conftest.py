@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,50 @@ def page(browser: Any, server: Any) -> Iterator[Page]:
     opened.wait_for_function(READY, timeout=90_000)
     yield opened
     opened.close()
+
+
+class Bench:
+    """A page of a server, and what a user does there."""
+
+    missing = "() => app.graph._nodes.map(n => n.type).filter(t => !LiteGraph.registered_node_types[t])"
+    problems = ".p-dialog, .p-toast-message-error, .p-toast-message-warn"
+
+    def __init__(self, page: Page, server: Any) -> None:
+        self.page, self.server = page, server
+
+    def get(self, path: str) -> Any:
+        """What the server answers to a GET."""
+        with urllib.request.urlopen(self.server.address + path) as answer:
+            return json.load(answer)
+
+    def open(self, workflow: dict[str, Any]) -> None:
+        """Load a workflow and show all of it."""
+        self.page.evaluate("graph => app.loadGraphData(graph)", workflow)
+        self.page.wait_for_function("count => app.graph._nodes.length === count", arg=len(workflow["nodes"]))
+        self.page.wait_for_timeout(1500)  # dialogs about missing things open a moment later
+        self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+
+    def complaints(self) -> list[str]:
+        """Nodes the page does not know, and what it says in dialogs and toasts."""
+        return [*self.page.evaluate(self.missing), *self.page.locator(self.problems).all_inner_texts()]
+
+    def run(self, limit: float) -> dict[str, Any]:
+        """Click the button; the new entry of the history, once it is there."""
+        before = set(self.get("/history"))
+        self.page.click("[data-testid=queue-button] button")
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            new = {key: entry for key, entry in self.get("/history").items() if key not in before}
+            if new:
+                return next(iter(new.values()))
+            self.page.wait_for_timeout(500)
+        raise TimeoutError(f"The workflow did not end within {limit} seconds.")
+
+
+@pytest.fixture
+def bench(page: Page, server: Any) -> Bench:
+    """A loaded page, and what a user does there."""
+    return Bench(page, server)
 
 
 @pytest.fixture(scope="session")

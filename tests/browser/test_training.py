@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 NAME = "cointeract_train_lora"
 RUN_LIMIT = 600  # seconds; a machine with nothing else to do takes under 180
-MISSING = "() => app.graph._nodes.map(n => n.type).filter(t => !LiteGraph.registered_node_types[t])"
-PROBLEMS = ".p-dialog, .p-toast-message-error, .p-toast-message-warn"
 PANEL = "() => app.graph._nodes.find(n => n.type === 'CoInteractTrainLora').cointeractCurves.run"
-
-
-def get(server, path):
-    with urllib.request.urlopen(server.address + path) as answer:
-        return json.load(answer)
 
 
 @pytest.fixture
@@ -54,25 +46,13 @@ def set_values(page, values):
     )
 
 
-def run_from_page(page, server):
-    before = set(get(server, "/history"))
-    page.click("[data-testid=queue-button] button")
-    deadline = time.monotonic() + RUN_LIMIT
-    while time.monotonic() < deadline:
-        new = {key: entry for key, entry in get(server, "/history").items() if key not in before}
-        if new:
-            return next(iter(new.values()))
-        page.wait_for_timeout(500)
-    raise TimeoutError(f"The workflow did not end within {RUN_LIMIT} seconds.")
-
-
-def make_clip(server, repo, adapter):
+def make_clip(bench, repo, adapter):
     """The mp4 of one clip of the ad workflow with an adapter, over the API."""
     import api_prompt
     import demo
     import tiny_models
 
-    info = get(server, "/object_info")
+    info = bench.get("/object_info")
     ad = json.loads((repo / "workflows" / "cointeract_ad.json").read_text(encoding="utf-8"))
     values = {
         "CoInteractPersonReference": {"size": "custom", "width": 64, "height": 96},
@@ -81,30 +61,26 @@ def make_clip(server, repo, adapter):
         "CoInteractLoadModel": {"adapter": adapter},
     }
     prompt = api_prompt.with_files(api_prompt.convert(ad, info, values=values), tiny_models.REAL_TO_TINY)
-    number = demo._queue(server, {"prompt": prompt})
+    number = demo._queue(bench.server, {"prompt": prompt})
     deadline = time.monotonic() + RUN_LIMIT
-    while number not in (history := get(server, f"/history/{number}")):
+    while number not in (history := bench.get(f"/history/{number}")):
         assert time.monotonic() < deadline
         time.sleep(0.3)
     entry = history[number]
     assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
     file = next(output["images"][0] for output in entry["outputs"].values() if output.get("animated") == [True])
-    return (Path(server.base) / "output" / file["subfolder"] / file["filename"]).read_bytes()
+    return (Path(bench.server.base) / "output" / file["subfolder"] / file["filename"]).read_bytes()
 
 
-def test_trains_on_one_row_from_the_page(page, server, repo, workflow, row_folder, tmp_path):
+def test_trains_on_one_row_from_the_page(bench, page, server, repo, workflow, row_folder, tmp_path):
     import demo_train
 
     graph, values = workflow
-    page.evaluate("graph => app.loadGraphData(graph)", graph)
-    page.wait_for_function("count => app.graph._nodes.length === count", arg=len(graph["nodes"]))
-    page.wait_for_timeout(1500)
-    assert page.evaluate(MISSING) == []
-    assert page.locator(PROBLEMS).all_inner_texts() == []
-    page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    bench.open(graph)
+    assert bench.complaints() == []
     set_values(page, values)
 
-    entry = run_from_page(page, server)
+    entry = bench.run(RUN_LIMIT)
     assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
     folder = Path(server.base) / "output" / "CoInteract" / "train" / "page"
     rows = demo_train.read_curves(folder / "metrics.csv")
@@ -117,28 +93,27 @@ def test_trains_on_one_row_from_the_page(page, server, repo, workflow, row_folde
     assert page.evaluate(f"() => ({PANEL})().steps.length") > 100
     page.wait_for_timeout(1000)
     page.screenshot(path=tmp_path / f"{NAME}.png")
-    assert page.locator(PROBLEMS).all_inner_texts() == []
+    assert bench.complaints() == []
 
-    with_it, without = (make_clip(server, repo, name) for name in ("CoInteract/page.safetensors", "none"))
+    with_it, without = (make_clip(bench, repo, name) for name in ("CoInteract/page.safetensors", "none"))
     assert with_it != without
-    assert with_it == make_clip(server, repo, "CoInteract/page.safetensors")
+    assert with_it == make_clip(bench, repo, "CoInteract/page.safetensors")
 
 
-def test_bad_rows_are_listed_and_nothing_is_loaded(page, server, workflow, row_folder):
+def test_bad_rows_are_listed_and_nothing_is_loaded(bench, page, server, workflow, row_folder):
     """A row without its sound: the node's error names row, column and remedy."""
     table = row_folder / "data.csv"
     bad = row_folder / "bad.csv"
     bad.write_text(table.read_text(encoding="utf-8-sig").replace(".wav", ".mp3"), encoding="utf-8")
     graph, values = workflow
-    page.evaluate("graph => app.loadGraphData(graph)", graph)
-    page.wait_for_timeout(1500)
+    bench.open(graph)
     values = {
         **values,
         "CoInteractTrainingData": {**values["CoInteractTrainingData"], "table": "cointeract_train/bad.csv"},
     }
     values["CoInteractTrainLora"] = {**values["CoInteractTrainLora"], "name": "never"}
     set_values(page, values)
-    entry = run_from_page(page, server)
+    entry = bench.run(RUN_LIMIT)
     error = next(told for kind, told in entry["status"]["messages"] if kind == "execution_error")
     assert error["node_type"] == "CoInteractTrainLora"
     assert "1 of 1 rows have problems" in error["exception_message"]

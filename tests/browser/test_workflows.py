@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 MAKING = ("cointeract_ad", "cointeract_ad_pose")  # videos; `test_training` runs the other one
 WORKFLOWS = (*MAKING, "cointeract_train_lora")
 RUN_LIMIT = 240  # seconds
-MISSING = "() => app.graph._nodes.map(n => n.type).filter(t => !LiteGraph.registered_node_types[t])"
-PROBLEMS = ".p-dialog, .p-toast-message-error, .p-toast-message-warn"
 
 
 def get(server, path):
@@ -21,37 +18,16 @@ def get(server, path):
         return json.load(answer)
 
 
-def open_workflow(page, workflow):
-    page.evaluate("graph => app.loadGraphData(graph)", workflow)
-    page.wait_for_function("count => app.graph._nodes.length === count", arg=len(workflow["nodes"]))
-    page.wait_for_timeout(1500)  # dialogs about missing things open a moment later
-    page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-
-
-def run_from_page(page, server):
-    """Click the button; the new entry of the history, once it is there."""
-    before = set(get(server, "/history"))
-    page.click("[data-testid=queue-button] button")
-    deadline = time.monotonic() + RUN_LIMIT
-    while time.monotonic() < deadline:
-        new = {key: entry for key, entry in get(server, "/history").items() if key not in before}
-        if new:
-            return next(iter(new.values()))
-        page.wait_for_timeout(500)
-    raise TimeoutError(f"The workflow did not end within {RUN_LIMIT} seconds.")
-
-
 @pytest.mark.parametrize("name", MAKING)
-def test_opens_and_makes_a_video(name, page, server, tiny_workflow, tmp_path):
+def test_opens_and_makes_a_video(name, bench, page, server, tiny_workflow, tmp_path):
     import probe_video
 
     workflow = tiny_workflow(name)
-    open_workflow(page, workflow)
-    assert page.evaluate(MISSING) == []
-    assert page.locator(PROBLEMS).all_inner_texts() == []
+    bench.open(workflow)
+    assert bench.complaints() == []
     assert page.get_by_text("missing node", exact=False).count() == 0
 
-    entry = run_from_page(page, server)
+    entry = bench.run(RUN_LIMIT)
     assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
     shown = [output for output in entry["outputs"].values() if output.get("animated") == [True]]
     assert len(shown) == 1
@@ -68,14 +44,14 @@ def test_opens_and_makes_a_video(name, page, server, tiny_workflow, tmp_path):
 
     page.wait_for_selector("video", state="attached", timeout=20_000)
     page.screenshot(path=tmp_path / f"{name}.png")
-    assert page.locator(PROBLEMS).all_inner_texts() == []
+    assert bench.complaints() == []
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_page_saves_what_is_shipped(name, page, tiny_workflow):
+def test_page_saves_what_is_shipped(name, bench, page, tiny_workflow):
     """Widgets keep their values and links their ends when the page writes the graph again."""
     workflow = tiny_workflow(name)
-    open_workflow(page, workflow)
+    bench.open(workflow)
     saved = json.loads(page.evaluate("() => JSON.stringify(app.graph.serialize())"))
     theirs = {node["id"]: node for node in saved["nodes"]}
     for node in workflow["nodes"]:
