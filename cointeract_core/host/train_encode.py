@@ -52,9 +52,10 @@ def fill_cache(
         (LATENTS, "pictures and videos", load_vae, files.vae, encode_pictures),
     )
     for kind, what, load, name, encode in stages:
-        names = [getattr(key, kind) for key in keys]
-        # rows made of the same things share a part
-        missing = {key: checked for key, checked in zip(names, rows, strict=True) if not cache.has(kind, key)}
+        missing: dict[str, CheckedRow] = {}
+        for checked, key in zip(rows, (getattr(names, kind) for names in keys), strict=True):
+            if key not in missing and not cache.has(kind, key):  # rows made of the same things share a part
+                missing[key] = checked
         if missing:
             try:
                 with torch.inference_mode():

@@ -11,13 +11,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from cointeract_pack.cointeract_core.conditioning.images import check_image, fit_person
+from cointeract_pack.cointeract_core.conditioning.speech import clip_window
 from cointeract_pack.cointeract_core.errors import ModelFileError
 from cointeract_pack.cointeract_core.host import train_encode
-from cointeract_pack.cointeract_core.host.encoders import EncoderFiles, check_encoders
+from cointeract_pack.cointeract_core.host.encode import encode_frames, encode_text
+from cointeract_pack.cointeract_core.host.encoders import (
+    EncoderFiles,
+    check_encoders,
+    load_audio_encoder,
+    load_text_encoder,
+    load_vae,
+)
+from cointeract_pack.cointeract_core.host.make_parts import make_pose, make_product, make_prompts, make_speech
 from cointeract_pack.cointeract_core.host.train_encode import encode_pictures, fill_cache
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.training.cache import SampleCache
+from cointeract_pack.cointeract_core.training.footage import probe_video, read_audio, read_frames, read_picture
 from cointeract_pack.cointeract_core.training.preflight import check_table
 
 FILES = EncoderFiles("wan_2.1_vae_tiny.safetensors", "umt5_xxl_tiny.pt", "wav2vec2_large_xlsr53_chinese_tiny.pt")
@@ -65,6 +77,10 @@ def nothing(*_):
     """No progress."""
 
 
+def kinds_of(folder):
+    return sorted(path.name.split("_")[0] for path in folder.iterdir())
+
+
 def files_of(folder):
     return {path.name.split("_")[0]: (path.name, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
@@ -95,32 +111,160 @@ def test_a_row_has_every_part_in_its_form(filled):
     assert sample.masks.face.any()
 
 
-def test_samples_can_be_trained_on(filled):
+def test_samples_can_be_trained_on_inside_of_a_node(filled):
     folder, row, keys = filled
-    sample = SampleCache(folder).load(row, keys)
-    weight = torch.ones((), requires_grad=True)
-    (sample.alone * weight).sum().backward()
+    with torch.inference_mode(), torch.inference_mode(False):  # as in a run
+        sample = SampleCache(folder).load(row, keys)
+        weight = torch.ones((), requires_grad=True)
+        (sample.alone * weight + sample.prompts.main.mean() * weight + sample.audio.mean() * weight).sum().backward()
     assert weight.grad is not None
 
 
-def test_target_latents_hold_frames_4k_to_4k_plus_3_in_both_modes(encoders, table):
-    """Changing frames 8 to 11 changes target latent 2 and none before it, with motion frames in front and without."""
-    from cointeract_pack.cointeract_core.host.encoders import load_vae
+def first_changed(one, two):
+    """The first latent that differs."""
+    return next(index for index in range(one.shape[2]) if not torch.equal(one[:, :, index], two[:, :, index]))
 
+
+def test_target_latents_hold_frames_4k_to_4k_plus_3_in_both_modes(encoders, table):
+    """A frame changes its own target latent and none before it, with motion frames in front and without."""
+    row = checked_row(table)
+    row = replace(row, row=replace(row.row, product_image=None))
     with torch.inference_mode():
         vae = load_vae(encoders.vae)
-        row = checked_row(table)
-        moved = replace(row.plan, target=(*row.plan.target[:8], *(frame + 40 for frame in row.plan.target[8:])))
-        shifted = {"hoi": row.plan.hoi, "pose": row.plan.pose}
-        moved = replace(
-            moved, **{name: (*times[:8], *(time + 40 for time in times[8:])) for name, times in shifted.items()}
-        )
-        one, two = encode_pictures(vae, row), encode_pictures(vae, replace(row, plan=moved))
-    for name in ("alone", "hoi", "pose"):
-        assert torch.equal(one[name][:, :, :2], two[name][:, :, :2]), name
-        assert not torch.equal(one[name][:, :, 2], two[name][:, :, 2]), name
-    assert torch.equal(one["joint"][:, :, :21], two["joint"][:, :, :21])
-    assert not torch.equal(one["joint"][:, :, 21], two["joint"][:, :, 21])
+        before = encode_pictures(vae, row)
+        for frame in (3, 4, 7, 8):
+            videos = {
+                name: (*times[:frame], times[frame] + 40, *times[frame + 1 :])
+                for name, times in (("target", row.plan.target), ("hoi", row.plan.hoi), ("pose", row.plan.pose))
+            }
+            after = encode_pictures(vae, replace(row, plan=replace(row.plan, **videos)))
+            for name in ("alone", "hoi", "pose"):
+                assert first_changed(before[name], after[name]) == frame // 4, (name, frame)
+            assert first_changed(before["joint"], after["joint"]) == 19 + frame // 4
+            assert torch.equal(before["person"], after["person"])
+
+
+def test_the_person_stands_in_front_only_without_motion_frames(encoders, table):
+    row = checked_row(table)
+    other = replace(row, row=replace(row.row, person_image=row.row.product_image))
+    with torch.inference_mode():
+        vae = load_vae(encoders.vae)
+        before, after = encode_pictures(vae, row), encode_pictures(vae, other)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"person", "alone"}
+
+
+def test_texts_are_those_of_generating(filled, encoders):
+    folder, row, keys = filled
+    sample = SampleCache(folder).load(row, keys)
+    prompt = row.row.prompt
+    prefix = (
+        "a rendered video on a black background showing a 3D human body mesh interacting with an object. The scene "
+        "features the human body represented as a polygonal mesh with visible surface geometry, alongside a 3D "
+        "object. Following is the RGB description:"
+    )
+    with torch.inference_mode():
+        clip = load_text_encoder(encoders.text_encoder)
+        prompts = make_prompts(clip, [prompt], "")
+        hoi, hoi_empty = encode_text(clip, prefix + prompt), encode_text(clip, prefix)
+    wanted = {"main": prompts.positive[0], "empty": prompts.negative, "hoi": hoi, "hoi_empty": hoi_empty}
+    for name, conditioning in wanted.items():
+        ((embedding, _),) = conditioning
+        assert torch.equal(getattr(sample.prompts, name), embedding.float()), name
+    assert sample.prompts.main.shape[1] == 512  # the encoder itself fills up with zeros
+    assert not sample.prompts.main[:, -1].any()
+
+
+def test_speech_is_that_of_generating(filled, encoders):
+    folder, row, keys = filled
+    waveform, rate = read_audio(row.row.audio)
+    with torch.inference_mode():
+        encoder = load_audio_encoder(encoders.audio_encoder)
+        speech, _ = make_speech(encoder, {"waveform": waveform, "sample_rate": rate}, 0, False)
+    heard = clip_window(speech.features, 0)[..., : 4 * LATENTS]
+    assert torch.equal(SampleCache(folder).load(row, keys).audio, heard)
+
+
+def test_pictures_and_pose_are_those_of_generating(filled, encoders):
+    """All but the person, who fills the frame here as in the video, and is stretched there."""
+    folder, row, keys = filled
+    sample = SampleCache(folder).load(row, keys)
+    pose = probe_video(row.row.pose_video)
+    waveform, rate = read_audio(row.row.audio)
+    with torch.inference_mode():
+        encoder, vae = load_audio_encoder(encoders.audio_encoder), load_vae(encoders.vae)
+        speech, _ = make_speech(encoder, {"waveform": waveform, "sample_rate": rate}, 1, False)
+        frames = read_frames(pose.path, range(pose.frames), pose.size)
+        made, _ = make_pose(vae, frames, pose.fps, speech, row.size)
+        picture = read_picture(row.row.product_image, "product_image")[None]
+        how = {"fit": "pad", "padding": 1.25, "background": "black", "scale": 1.0}
+        product, _ = make_product(vae, picture, None, row.size, **how)
+        person = check_image(read_picture(row.row.person_image, "person_image")[None], "image")
+        cut = encode_frames(vae, fit_person(person, row.size, "crop"))
+    assert torch.equal(sample.pose, made.clips[0][:, :, :LATENTS])
+    assert torch.equal(sample.product, product.latent)
+    assert torch.equal(sample.person, cut)
+
+
+def test_the_published_row(encoders, samples, tmp_path):
+    table = samples / "train" / "data.csv"
+    if not table.is_file():
+        pytest.skip("The published training row is not beside this checkout (../shared/samples/train).")
+    found = check_table(table, size=VideoSize(64, 96), max_pixels=1, latents=20)
+    assert not found.problems, found.report
+    cache = SampleCache(tmp_path)
+    (row,) = found.rows
+    sample = cache.load(row, *fill_cache(found.rows, encoders, cache, nothing))
+    assert row.latents == 20
+    assert sample.joint.shape == (1, 16, 39, 12, 8)
+    assert sample.alone.shape == sample.hoi.shape == sample.pose.shape == (1, 16, 20, 12, 8)
+    assert sample.audio.shape == (1, 25, 1024, 80)
+    assert sample.audio[..., 40:].std() > 0
+    assert sample.product is not None
+    assert sample.masks.face.any()
+    assert sample.masks.hand.any()
+
+
+def test_each_encoder_is_told_of_once(encoders, table, tmp_path):
+    """Rows that share a part make it once, and the user reads which row is in hand."""
+    row = checked_row(table)
+    rows = [row, replace(row, row=replace(row.row, number=3, prompt="Another one.")), replace(row, latents=2)]
+    rows[2] = replace(rows[2], row=replace(row.row, number=5))
+    told = []
+    keys = fill_cache(rows, encoders, SampleCache(tmp_path), lambda *said: told.append(said))
+    assert told == [
+        (0, 2, "row 2 (1 of 2): prompts"),
+        (1, 2, "row 3 (2 of 2): prompts"),
+        (0, 2, "row 2 (1 of 2): speech"),
+        (1, 2, "row 5 (2 of 2): speech"),
+        (0, 1, "row 2 (1 of 1): pictures and videos"),
+    ]
+    assert keys[0].latents == keys[1].latents == keys[2].latents
+    assert kinds_of(tmp_path) == ["latents", "speech", "speech", "text", "text"]
+
+
+def test_interrupt_stops_within_a_row(filled, encoders, tmp_path, monkeypatch):
+    import comfy.model_management
+
+    folder, row, keys = filled
+    real, encoded = train_encode.encode_frames, []
+
+    def interrupted_at_second(vae, frames):
+        encoded.append(len(frames))
+        if len(encoded) == 2:
+            comfy.model_management.interrupt_current_processing()
+        return real(vae, frames)
+
+    for kind, key in (("speech", keys.speech), ("text", keys.text)):
+        shutil.copy(folder / f"{kind}_{key}.safetensors", tmp_path)
+    monkeypatch.setattr(train_encode, "encode_frames", interrupted_at_second)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        fill_cache([row], encoders, SampleCache(tmp_path), nothing)
+    assert len(encoded) < 4  # of six
+    assert kinds_of(tmp_path) == ["speech", "text"]
+    assert [loaded for loaded in comfy.model_management.current_loaded_models if loaded.model is not None] == []
+    assert fill_cache([row], encoders, SampleCache(tmp_path), nothing) == [keys]
+    assert kinds_of(tmp_path) == ["latents", "speech", "text"]
 
 
 def test_nothing_is_made_twice(filled, encoders, monkeypatch):
@@ -183,22 +327,48 @@ def test_what_was_finished_before_a_cut_is_kept(filled, encoders, tmp_path, monk
     monkeypatch.setattr(train_encode, "encode_texts", cut_at_second)
     with pytest.raises(KeyboardInterrupt):
         fill_cache(rows, encoders, SampleCache(tmp_path), nothing)
-    kinds = sorted(path.name.split("_")[0] for path in tmp_path.iterdir())
-    assert kinds == ["latents", "speech", "text"]
+    assert kinds_of(tmp_path) == ["latents", "speech", "text"]
     fill_cache(rows, encoders, SampleCache(tmp_path), nothing)
     assert texts == [2, 3, 3]
-    assert sorted(path.name.split("_")[0] for path in tmp_path.iterdir()) == ["latents", "speech", "text", "text"]
+    assert kinds_of(tmp_path) == ["latents", "speech", "text", "text"]
 
 
+@pytest.fixture
+def wrong_files(encoders) -> Iterator[None]:
+    """Files that hold something else than their folders say."""
+    import folder_paths
+
+    tensors = {"vae": "some.weight", "text_encoders": "decoder.middle.0.residual.0.gamma"}
+    paths = [Path(folder_paths.get_folder_paths(kind)[0]) / "wrong.safetensors" for kind in tensors]
+    for path, name in zip(paths, tensors.values(), strict=True):
+        save_file({name: torch.zeros(2)}, path)
+    yield
+    for path in paths:
+        path.unlink()
+
+
+@pytest.mark.usefixtures("wrong_files")
 def test_files_are_looked_at_before_any_is_loaded(encoders):
     check_encoders(encoders)
+    wrong = "wrong.safetensors"
     for changed, sentence in (
         ({"vae": "no.safetensors"}, "vae no.safetensors is not in models/vae; put wan_2.1_vae.safetensors there and"),
         ({"audio_encoder": "x.pt"}, "audio_encoder x.pt is not in models/audio_encoders; put wav2vec2-large-xlsr-53"),
+        ({"vae": wrong}, "vae wrong.safetensors holds no model this pack knows, but a VAE was expected; choose wan_2"),
+        ({"text_encoder": wrong}, "text_encoder wrong.safetensors holds a VAE, but a text encoder was expected; ch"),
     ):
         with pytest.raises(ModelFileError) as caught:
             check_encoders(replace(encoders, **changed))
         assert str(caught.value).startswith(sentence)
+
+
+def test_a_missing_file_is_found_before_the_others_are_used(encoders, table, tmp_path, monkeypatch):
+    def load(_name):
+        raise AssertionError("an encoder was loaded")
+
+    monkeypatch.setattr(train_encode, "load_text_encoder", load)
+    with pytest.raises(ModelFileError, match=r"vae no\.safetensors is not in models/vae"):
+        fill_cache([checked_row(table)], replace(encoders, vae="no.safetensors"), SampleCache(tmp_path), nothing)
 
 
 def test_no_encoder_stays_behind(filled):
