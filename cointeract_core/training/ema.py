@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 
 class AdapterEma:
     """Exponential moving average, kept in float32 on the CPU.
@@ -34,5 +36,14 @@ class AdapterEma:
         return dict(self._average)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put a saved average back."""
+        """Put a saved average back.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not tensors:
+            raise InputError(
+                "The saved state holds no running average, but this run keeps one; remove that state to resume from "
+                "the one before it."
+            )
         self._average = {name: tensor.clone() for name, tensor in tensors.items()}

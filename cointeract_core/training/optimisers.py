@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -74,11 +75,27 @@ def set_learning_rate(optimiser: Any, rate: float) -> None:
         group["lr"] = rate
 
 
-def averaged_weights(optimiser: Any, on: bool) -> None:
-    """Schedule-free optimisers train beside the weights that should be used: put the latter in place, or back."""
-    change = getattr(optimiser, "eval" if on else "train", None)
-    if change is not None:
-        change()
+@contextmanager
+def averaged_weights(optimiser: Any) -> Iterator[None]:
+    """Inside, the parameters are those to be used and saved; copy what is to outlast the context.
+
+    Schedule-free optimisers train beside them.  The way back is by a copy, because theirs rounds, and looking at a run
+    must not change it.  Other optimisers train the parameters themselves, which stay as they are.
+    """
+    groups = optimiser.param_groups
+    if "train_mode" not in groups[0]:  # only schedule-free optimisers know two modes
+        yield
+        return
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    kept = [parameter.detach().to("cpu", copy=True) for parameter in parameters]
+    optimiser.eval()
+    try:
+        yield
+    finally:
+        optimiser.train()
+        with torch.no_grad():
+            for parameter, value in zip(parameters, kept, strict=True):
+                parameter.copy_(value)
 
 
 def optimiser_tensors(optimiser: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -96,13 +113,23 @@ def optimiser_tensors(optimiser: Any) -> tuple[dict[str, Tensor], dict[str, Any]
 
 
 def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Put a state back into an optimiser made for the same parameters in the same order."""
+    """Put a state back into an optimiser made for the same parameters in the same order.
+
+    Raises:
+        InputError: a part of the state is missing.
+    """
     own = optimiser.state_dict()
-    groups = [
-        {**_unpack(saved, f"groups.{number}", tensors), "params": group["params"]}
-        for number, (saved, group) in enumerate(zip(facts["groups"], own["param_groups"], strict=True))
-    ]
-    state = {int(name): value for name, value in _unpack(facts["state"], "state", tensors).items()}
+    try:
+        groups = [
+            {**_unpack(saved, f"groups.{number}", tensors), "params": group["params"]}
+            for number, (saved, group) in enumerate(zip(facts["groups"], own["param_groups"], strict=True))
+        ]
+        state = {int(name): value for name, value in _unpack(facts["state"], "state", tensors).items()}
+    except KeyError as error:
+        raise InputError(
+            f"The saved optimiser lacks {error.args[0]}, but a whole one was expected; remove that state to resume "
+            "from the one before it."
+        ) from error
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InputError
+
+LARGEST = 1e30  # TOML has whole numbers of any length, float32 has not
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # also halves of a character, which no text file can hold
 
 
 def refuse(name: str, value: object, expected: str, advice: str) -> InputError:
@@ -32,11 +36,13 @@ def number(name: str, value: Any, low: float, advice: str, high: float = math.in
     Raises:
         InputError: it is not.
     """
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or value < low or (above and value == low) or value > high:
-        start = f"above {low:g}" if above else f"from {low:g}"
-        limit = start if high == math.inf else f"{start} to {high:g}"
-        limit = f"{limit} on" if high == math.inf and not above else limit
+    good = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+    if not good or value < low or (above and value == low) or value > min(high, LARGEST):
+        limit = f"above {low:g}" if above else f"from {low:g}"
+        if high < math.inf or (good and value > LARGEST):
+            limit += f"{' and up' if above else ''} to {min(high, LARGEST):g}"
+        elif not above:
+            limit += " on"
         raise refuse(name, value, f"a number {limit} is expected", advice)
 
 
@@ -88,7 +94,9 @@ def text(name: str, value: Any, advice: str) -> None:
     """Some text.
 
     Raises:
-        InputError: it is empty or no text.
+        InputError: it is empty, no text, or holds control characters.
     """
     if not isinstance(value, str) or not value.strip():
         raise refuse(name, value, "a name is expected", advice)
+    if CONTROL.search(value):
+        raise refuse(name, ascii(value), "a name without control characters is expected", advice)

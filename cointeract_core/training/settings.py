@@ -18,7 +18,7 @@ from ..constants import (
     TRAINING_SHIFT,
 )
 from ..errors import InputError
-from ..shapes import SMALLEST_SIDE, VideoSize
+from ..shapes import LARGEST_SIDE, SMALLEST_SIDE, VideoSize
 from .lora import TARGETS
 from .rules import choice, number, refuse, switch, text, whole
 
@@ -28,7 +28,8 @@ OPTIMISERS = ("adamw", "adamw8bit", "prodigy", "schedulefree")
 SCHEDULES = ("constant", "cosine")
 MEMORY_MODES = ("none", "80gb", "48gb", "32gb", "24gb")
 BAD_ROWS = ("refuse", "skip")
-RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
+RUN_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")  # Windows drops a dot at the end
+PRODIGY_LEAST = 0.01  # far below 1 it trains next to nothing
 FEWEST_LATENTS = 2
 MOST_LATENTS = 60  # 9.6 s: positions of the references lie at 30 and 31, beyond twice that nothing was ever tried
 
@@ -72,14 +73,15 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         text("data.table", self.table, "name a CSV file")
-        if (self.width == 0) != (self.height == 0):
-            raise refuse("data.width x height", f"{self.width}x{self.height}", "both or neither may be 0", "give both")
         for name in ("width", "height"):
             value = getattr(self, name)
-            whole(f"data.{name}", value, 0, f"use a multiple of {PIXELS_PER_TOKEN} such as 480")
+            whole(f"data.{name}", value, 0, f"use a multiple of {PIXELS_PER_TOKEN} such as 480", LARGEST_SIDE)
             if value and (value % PIXELS_PER_TOKEN or value < SMALLEST_SIDE):
                 expected = f"a multiple of {PIXELS_PER_TOKEN} from {SMALLEST_SIDE} on is expected"
                 raise refuse(f"data.{name}", value, expected, f"use {_near(value)}")
+        if (self.width == 0) != (self.height == 0):
+            size = VideoSize(self.width, self.height)
+            raise refuse("data.width x height", size, "both or neither may be 0", "give both")
         whole("data.max_pixels", self.max_pixels, SMALLEST_SIDE**2, "use 399360 for the area of 480x832")
         advice = f"use {CLIP_TARGET_LATENTS} for clips of 80 frames"
         whole("data.latents", self.latents, FEWEST_LATENTS, advice, MOST_LATENTS)
@@ -155,9 +157,9 @@ class SamplingSettings:
         for name in ("prompt_dropout", "motion_dropout", "pose_dropout", "audio_dropout"):
             number(f"sampling.{name}", getattr(self, name), 0, "0.1 drops it in one of ten samples", 1)
         choice("sampling.timesteps", self.timesteps, TIMESTEP_RULES)
-        number("sampling.shift", self.shift, 0, f"the published value is {TRAINING_SHIFT:g}", above=True)
+        number("sampling.shift", self.shift, 0, f"the published value is {TRAINING_SHIFT:g}", 100, above=True)
         number("sampling.logit_mean", self.logit_mean, -10, "0 centres the levels", 10)
-        number("sampling.logit_std", self.logit_std, 0, "1 is usual", above=True)
+        number("sampling.logit_std", self.logit_std, 0, "1 is usual", 10, above=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,11 @@ class OptimizerSettings:
         number("optimizer.clip_norm", self.clip_norm, 0, "1 is usual and 0 switches it off")
         whole("optimizer.accumulation", self.accumulation, 1, "1 steps after every sample")
         number("optimizer.ema", self.ema, 0, "0.99 is usual and 0 switches it off", 0.99999)
+        if self.name == "prodigy" and self.learning_rate < PRODIGY_LEAST:
+            expected = f"prodigy finds the rate and only multiplies it by this, so {PRODIGY_LEAST} or more is expected"
+            raise refuse("optimizer.learning_rate", self.learning_rate, expected, "use 1")
+        if self.name == "schedulefree" and self.ema:
+            raise refuse("optimizer.ema", self.ema, "schedulefree keeps an average of its own", "use 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not RUN_NAME.fullmatch(self.name):
-            expected = "letters, digits, _, - and . are expected, at most 80"
+            expected = "at most 80 letters, digits, _, - and . are expected, no . or - first and no . last"
             raise refuse("run.name", self.name, expected, "use a name such as my_product")
         whole("run.steps", self.steps, 1, "1000 is a start for a few dozen rows")
         whole("run.seed", self.seed, 0, "use 0", 2**63 - 1)

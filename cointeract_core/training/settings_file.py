@@ -44,7 +44,7 @@ def load_settings(path: Path) -> TrainSettings:
         InputError: it cannot be read, is no TOML, or holds what is no setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors of Windows write a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path.name} cannot be read ({error}), but a TOML file is expected; check its path."
@@ -52,7 +52,7 @@ def load_settings(path: Path) -> TrainSettings:
     toml = _toml_reader()
     try:
         values = toml.loads(text)
-    except toml.TOMLDecodeError as error:
+    except ValueError as error:  # TOML's own error is one; so is that of a number too long to read
         raise InputError(f"{path.name} is not valid TOML ({error}); correct that line.") from error
     return settings_from(values)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -47,7 +46,7 @@ def draw_timestep(settings: SamplingSettings, generator: torch.Generator) -> tup
     Returns:
         the level and the weight of the loss at it (at the nearest of the 1000 levels), float32 scalars.
     """
-    sigmas, weights = _levels(settings.shift)
+    sigmas, weights = training_sigmas(settings.shift), loss_weights(settings.shift)
     if settings.timesteps == "published":
         level = int(torch.randint(TIMESTEPS, (), generator=generator))
         return sigmas[level], weights[level]
@@ -57,8 +56,3 @@ def draw_timestep(settings: SamplingSettings, generator: torch.Generator) -> tup
         plain = torch.sigmoid(settings.logit_mean + settings.logit_std * torch.randn((), generator=generator))
         sigma = settings.shift * plain / (1 + (settings.shift - 1) * plain)
     return sigma, weights[(sigmas - sigma).abs().argmin()]
-
-
-@lru_cache(maxsize=4)
-def _levels(shift: float) -> tuple[Tensor, Tensor]:
-    return training_sigmas(shift), loss_weights(shift)
