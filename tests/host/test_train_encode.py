@@ -225,22 +225,21 @@ def test_the_published_row(encoders, samples, tmp_path):
     assert sample.masks.hand.any()
 
 
-def test_each_encoder_is_told_of_once(encoders, table, tmp_path):
-    """Rows that share a part make it once, and the user reads which row is in hand."""
-    row = checked_row(table)
-    rows = [row, replace(row, row=replace(row.row, number=3, prompt="Another one.")), replace(row, latents=2)]
-    rows[2] = replace(rows[2], row=replace(row.row, number=5))
+def test_rows_that_share_a_part_make_it_once(filled, encoders, tmp_path):
+    """The user reads which row is in hand, in the table's order."""
+    folder, row, keys = filled
+    shutil.copy(folder / f"speech_{keys.speech}.safetensors", tmp_path)
+    rows = [replace(row, row=replace(row.row, number=number)) for number in (2, 3, 5)]
+    rows[1] = replace(rows[1], row=replace(rows[1].row, prompt="Another one."))
     told = []
-    keys = fill_cache(rows, encoders, SampleCache(tmp_path), lambda *said: told.append(said))
+    found = fill_cache(rows, encoders, SampleCache(tmp_path), lambda *said: told.append(said))
     assert told == [
         (0, 2, "row 2 (1 of 2): prompts"),
         (1, 2, "row 3 (2 of 2): prompts"),
-        (0, 2, "row 2 (1 of 2): speech"),
-        (1, 2, "row 5 (2 of 2): speech"),
         (0, 1, "row 2 (1 of 1): pictures and videos"),
     ]
-    assert keys[0].latents == keys[1].latents == keys[2].latents
-    assert kinds_of(tmp_path) == ["latents", "speech", "speech", "text", "text"]
+    assert found == [keys, replace(keys, text=found[1].text), keys]
+    assert kinds_of(tmp_path) == ["latents", "speech", "text", "text"]
 
 
 def test_interrupt_stops_within_a_row(filled, encoders, tmp_path, monkeypatch):
