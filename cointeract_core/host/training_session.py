@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -196,11 +197,17 @@ def _encode(plan: RunPlan, engine: Engine, progress: TrainingProgress) -> _Sampl
         keys = fill_cache(rows, plan.encoders, cache, progress.encoding)
     engine.wait()
     keys = keys or fill_cache(rows, plan.encoders, cache, progress.encoding)
-    text = "".join(f"{key.text} {key.speech} {key.latents}\n" for key in keys)
-    boxes = "".join(f"{checked.row.face} {checked.row.hand}\n" for checked in rows)
-    held = ",".join(str(checked.row.number) for checked in plan.held_out)
-    stamp = hashlib.sha256(f"{text}{boxes}{held}".encode()).hexdigest()
-    return _Samples(cache, tuple(zip(rows, keys, strict=True)), stamp)
+    return _Samples(cache, tuple(zip(rows, keys, strict=True)), _data_stamp(plan, keys))
+
+
+def _data_stamp(plan: RunPlan, keys: Sequence[SampleKeys]) -> str:
+    """Hash of everything that is learnt from: the encoded parts, and what of a row is not encoded."""
+    told = [[key.text, key.speech, key.latents] for key in keys]
+    for part, checked in zip(told, (*plan.rows, *plan.held_out), strict=True):
+        row = checked.row
+        part += [str(row.face), str(row.hand), str(row.source), str(row.product_scale)]
+    held_out = [checked.row.number for checked in plan.held_out]
+    return hashlib.sha256(json.dumps([told, held_out]).encode()).hexdigest()
 
 
 def _trainable(model: TrainingModel, settings: TrainSettings, plan: RunPlan) -> tuple[TrainableModel, LoraSet]:

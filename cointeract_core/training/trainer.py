@@ -20,6 +20,7 @@ from .ema import AdapterEma
 from .engine import Engine
 from .fingerprint import differences
 from .optimisers import (
+    averaged_weights,
     learning_rate_at,
     make_optimiser,
     optimiser_tensors,
@@ -109,7 +110,9 @@ class Trainer:
     def adapter(self) -> dict[str, Tensor]:
         """The adapter as it would be saved now."""
         averaged = {} if self._average is None else self._average.tensors()
-        return {**self.model.adapter(), **averaged}
+        with averaged_weights(self._optimiser):
+            own = {name: tensor.to("cpu", copy=True) for name, tensor in self.model.adapter().items()}
+        return {**own, **averaged}
 
     @property
     def _main(self) -> bool:
@@ -164,7 +167,8 @@ class Trainer:
             if _due(self.step, run.save_every):
                 self._save()
             if _due(self.step, run.sample_every) and self.hooks.make_sample is not None and self._main:
-                self.hooks.make_sample(self.step)
+                with averaged_weights(self._optimiser):
+                    self.hooks.make_sample(self.step)
 
     def _one_step(self) -> dict[str, float | None]:
         """All samples of one optimiser step."""
@@ -200,7 +204,8 @@ class Trainer:
         return values
 
     def _validate(self) -> float:
-        return validation_loss(self.model.dit, self.held_out, self.settings.loss, self.hooks.to_model)
+        with averaged_weights(self._optimiser):
+            return validation_loss(self.model.dit, self.held_out, self.settings.loss, self.hooks.to_model)
 
     def _save(self) -> None:
         """Write the state of the last whole step, once."""
