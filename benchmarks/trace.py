@@ -14,59 +14,17 @@ A ComfyUI is taken from COINTERACT_COMFYUI, or set up in the checkout as the oth
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.util
-import json
-import logging
-import os
-import subprocess
 import sys
-import types
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-PACK = "cointeract_pack"  # the pack's folder may have any name, and its `nodes` must not hide the host's
-HOST = "COINTERACT_COMFYUI"
+from running import part, run
+
 UNITS = (("", 1.0), ("TB", 1e12), ("GB", 1e9), ("PFLOP", 1e15))
-
-
-def main(arguments: list[str]) -> int:
-    """Find a host, then measure and print."""
-    parser = argparse.ArgumentParser(prog="trace", description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    options = parser.parse_args(arguments)
-    if HOST not in os.environ or importlib.util.find_spec("torch") is None:
-        return _run_in_host(arguments)
-    sys.path[:] = [os.environ[HOST], *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT)]
-    package = types.ModuleType(PACK)
-    package.__path__ = [str(ROOT)]
-    sys.modules[PACK] = package
-    logging.getLogger().setLevel(logging.ERROR)
-    report = measure()
-    sys.stdout.write(json.dumps(report, indent=1) + "\n" if options.json else _as_text(report))
-    return 0 if report["ok"] else 1
-
-
-def _run_in_host(arguments: list[str]) -> int:
-    """Start this program again with the Python and the tree of a ComfyUI."""
-    sys.path.append(str(ROOT / "scripts"))
-    hostenv = importlib.import_module("hostenv")
-    try:
-        named = os.environ.get(HOST)
-        host = hostenv.existing_host(Path(named)) if named else hostenv.ready_host()
-    except hostenv.SetupError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    environment = {**os.environ, HOST: str(host.tree)}
-    return subprocess.run([str(host.python), __file__, *arguments], env=environment, check=False).returncode
 
 
 def measure() -> dict[str, Any]:
     """Trace everything; plain values, as `--json` prints them."""
-    model14b = importlib.import_module(f"{PACK}.benchmarks.model14b")
-    budgets = importlib.import_module(f"{PACK}.benchmarks.budgets")
+    model14b, budgets = part("model14b"), part("budgets")
     model14b.set_up()
     ours, bare, theirs = model14b.build_ours(), model14b.build_ours(experts=False), model14b.build_host()
     routed = {size: model14b.trace_ours(ours, size) for size in model14b.SIZES}
@@ -122,4 +80,4 @@ def _shown(value: float, unit: str, size: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(__file__, __doc__, sys.argv[1:], measure, _as_text))

@@ -6,6 +6,7 @@ the audio injection of the listed blocks.  Source: DIT:503-710.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,11 @@ from .positions import Rotation, rotate
 from .prepare import normalise_query
 
 
+def run_part(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a part of a block as it is; training may run it again instead of keeping what it makes."""
+    return function(*arguments)
+
+
 @dataclass(frozen=True, slots=True)
 class BlockSettings:
     """What is the same for all blocks of one forward."""
@@ -30,6 +36,7 @@ class BlockSettings:
     face: bool  # compute the face probability even where the experts are off
     mutual: bool
     bias_units: Tensor | None  # of the experts
+    part: Callable[..., Any] = run_part  # how a part of a block is run: the function, then its arguments
 
 
 @dataclass(slots=True)
@@ -73,19 +80,23 @@ def run_block(
     """
     split, clean = clip.layout.target, clip.clean_rows[index]
     kept = split if target_only else tokens.main.shape[1]
-    update, hoi_update = _self_attention(index, block, tokens, kept, target_rows, clip, settings)
+
+    def attend(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return _self_attention(index, block, Tokens(main, hoi), kept, target_rows, clip, settings)
+
+    update, hoi_update = settings.part(attend, tokens.main, tokens.hoi)
     tokens.main = add_gated(tokens.main[:, :kept], update, split, target_rows.gate_attention, clean.gate_attention)
     del update
     tokens.main = tokens.main + _cross_attention(
         block.cross_attn, block.norm3(tokens.main), *clip.text[index], settings
     )
-    update, answer = _feed_forward(block, experts, tokens.main, split, target_rows, clean, settings)
+    update, answer = settings.part(_feed_forward, block, experts, tokens.main, split, target_rows, clean, settings)
     tokens.main = add_gated(tokens.main, update, split, target_rows.gate_ffn, clean.gate_ffn)
     if tokens.hoi is not None:
         hoi, rows = tokens.hoi, clip.hoi_rows[index]
         hoi = add_gated(hoi, hoi_update, hoi.shape[1], rows.gate_attention)
         hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *clip.hoi_text[index], settings)
-        update, _ = _feed_forward(block, None, hoi, hoi.shape[1], rows, rows, settings)
+        update, _ = settings.part(_feed_forward, block, None, hoi, hoi.shape[1], rows, rows, settings)
         tokens.hoi = add_gated(hoi, update, hoi.shape[1], rows.gate_ffn)
     return answer
 

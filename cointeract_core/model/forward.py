@@ -7,19 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..constants import EXPERTS_OFF_FROM
-from .block import BlockSettings, RouterAnswer, Tokens, inject_audio, run_block
+from .block import BlockSettings, RouterAnswer, Tokens, inject_audio, run_block, run_part
 from .experts import make_bias_units
 from .inputs import ClipConstants, DitOutput, HoiInputs, Kernels
 from .modulation import Rows, block_rows, timestep_embedding
 from .prepare import embed_latents
 
-Recompute = Callable[[Tokens, Callable[[Tokens], RouterAnswer]], RouterAnswer]
+
+class Recompute(Protocol):
+    """How training runs blocks."""
+
+    def block(self, tokens: Tokens, step: Callable[[Tokens], RouterAnswer]) -> RouterAnswer:
+        """Do `step` to the tokens, keeping as little as possible for the backward pass."""
+
+    def part(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a part of a block, likewise."""
 
 
 def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, Tensor | bool]:
@@ -69,7 +77,7 @@ def forward(
         hoi: the HOI stream of a training step.
         want_logits: return router logits of every block.
         options: the host's transformer options; block replacements in them are honoured.
-        recompute: runs a block in a way that saves memory for training; it is given the tokens and what to do to them.
+        recompute: runs blocks, and the parts of each, in a way that saves memory for training.
     """
     options = options or {}
     embedding = _embed_timestep(dit, timestep, latents)
@@ -83,11 +91,12 @@ def forward(
         face=isinstance(face_mask, str),
         mutual=hoi is not None and hoi.mutual,
         bias_units=make_bias_units(latents) if dit.experts is not None and gate is not False else None,
+        part=run_part if recompute is None else recompute.part,
     )
     logits = []
     for index in range(len(dit.blocks)):
         step = partial(_block_step, dit, index, rows[index], clip, settings, face_mask)
-        answer = step(tokens) if recompute is None else recompute(tokens, step)
+        answer = step(tokens) if recompute is None else recompute.block(tokens, step)
         if want_logits and answer.logits is not None:
             logits.append(answer.logits)
 

@@ -1,9 +1,9 @@
 """Memory modes: the same gradients in less memory of the card, named by the card each is meant for.
 
-Four means, none of which changes a bit of a gradient: blocks are run again in the backward pass instead of kept;
-what stands between blocks waits in the CPU's memory; frozen weights of some blocks stay there too and come over when
-they are used; so do the trained parameters, whose gradients then arrive on the CPU layer by layer and are stepped on
-there.
+Four means, none of which changes a bit of a gradient: blocks are run again in the backward pass instead of kept, and
+within a block its attention and its feed-forward once more, so that never both are kept; what stands between blocks
+waits in the CPU's memory; frozen weights of some blocks stay there too and come over when they are used; so do the
+trained parameters, whose gradients then arrive on the CPU layer by layer and are stepped on there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..model.block import RouterAnswer, Tokens
+from ..model.forward import Recompute
 from .trainable import TrainableModel
 
 
@@ -58,9 +59,9 @@ class Memory:
     _model: TrainableModel
 
     @property
-    def recompute(self) -> Callable[[Tokens, Callable[[Tokens], RouterAnswer]], RouterAnswer] | None:
-        """How the forward runs a block; see `model.forward.forward`."""
-        return self._run_again if self.recipe.recompute else None
+    def recompute(self) -> Recompute | None:
+        """How the forward runs blocks; see `model.forward.forward`."""
+        return self if self.recipe.recompute else None
 
     def place(self) -> None:
         """Put everything where it belongs, also after the host has moved the model to make a video."""
@@ -81,18 +82,22 @@ class Memory:
         for part in (dit.cointeract, self._model.lora):
             part.to(trained)
 
-    def _run_again(self, tokens: Tokens, step: Callable[[Tokens], RouterAnswer]) -> RouterAnswer:
+    def block(self, tokens: Tokens, step: Callable[[Tokens], RouterAnswer]) -> RouterAnswer:
+        """Run a block now and again in the backward pass; what stands between blocks may wait on the CPU."""
+
         def run(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
             inner = Tokens(main, hoi)
             answer = step(inner)
             return inner.main, inner.hoi, answer.logits
 
         with self._keeping():
-            # nothing in a block is random
-            tokens.main, tokens.hoi, logits = checkpoint(
-                run, tokens.main, tokens.hoi, use_reentrant=False, preserve_rng_state=False
-            )
+            tokens.main, tokens.hoi, logits = self.part(run, tokens.main, tokens.hoi)
         return RouterAnswer(logits)
+
+    def part(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run attention or the feed-forward a third time, so that only one of them is kept at once."""
+        # nothing in a block is random
+        return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
     def _keeping(self) -> AbstractContextManager[Any]:
         if not self.recipe.offload:

@@ -1,0 +1,60 @@
+"""One training step of the 14B model on the meta device: its size, and that it stays within its budgets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cointeract_pack.cointeract_core.training.memory import RECIPES
+
+LORA, EXPERTS, HOI = 676_331_520, 735_047_800, 1_904_704  # parameters of the published model
+
+
+@pytest.fixture(scope="module")
+def report(host: Path, repo: Path) -> dict:
+    """What the program prints; in a process of its own, for the host chooses its attention when it is imported."""
+    command = [sys.executable, str(repo / "benchmarks" / "training_trace.py"), "--json"]
+    environment = {**os.environ, "COINTERACT_COMFYUI": str(host)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_budget_holds(report):
+    assert report["ok"]
+    assert len(report["budgets"]) == 6
+    assert all(budget["value"] > 0 for budget in report["budgets"])
+
+
+def test_tokens_and_trained_parameters_are_the_published_ones(report):
+    steps = report["steps"]
+    assert steps["asymmetric"]["tokens"] == steps["mutual"]["tokens"] == [31_688, 27_000]
+    assert steps["off"]["tokens"] == [31_688, 0]
+    assert steps["off"]["trained parameters"] == LORA + EXPERTS
+    assert steps["asymmetric"]["trained parameters"] == LORA + EXPERTS + HOI
+
+
+@pytest.mark.parametrize("hoi", ["asymmetric", "mutual", "off"])
+def test_less_is_kept_than_by_the_authors_trainer(hoi, report):
+    step = report["steps"][hoi]
+    official = step["official"]
+    assert step["kept between blocks"] < official["between blocks"] * 1e9 * 0.75
+    assert step["working set"] < official["working set"] * 1e9 * 0.65
+    assert step["kept without recomputing"] > 10 * step["kept between blocks"]
+
+
+@pytest.mark.parametrize("hoi", ["asymmetric", "mutual", "off"])
+def test_each_smaller_card_takes_less(hoi, report):
+    cards = report["steps"][hoi]["cards"]
+    device = [cards[mode]["device"] for mode in RECIPES if mode in cards]
+    assert len(device) == 4
+    assert device == sorted(device, reverse=True)
+    assert device[0] < 80e9
+    assert cards["48gb"]["device, 8-bit AdamW"] < 42e9
+    assert cards["32gb"]["device"] < 29e9
+    assert cards["24gb"]["device"] < 21e9
