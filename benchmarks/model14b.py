@@ -98,9 +98,9 @@ def trace_ours(dit: Any, size: str, *, routed: bool = True) -> Traced:
         constants = prepare_clip(dit, inputs["latents"], clip)
         with _Calls(dit) as calls, Tracer() as tracer:
             forward(dit, inputs["latents"], inputs["timestep"], constants, KERNELS, gate=routed)
-    turn, quarter = constants.main_rotation.turn, constants.main_rotation.quarter
+    turn, quarter = constants.scene.main_rotation.turn, constants.scene.main_rotation.quarter
     table = sum(tensor.nbytes for tensor in (turn, quarter) if tensor is not None)
-    tokens = constants.layout.main
+    tokens = constants.scene.layout.main
     return Traced(tokens, tracer.measures, table / tokens, calls.constant, calls.router)
 
 

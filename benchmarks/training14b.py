@@ -132,7 +132,7 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
             )
             loss = out.video.float().square().mean() + torch.stack(out.router_logits).float().square().mean()
             loss = loss if out.hoi is None else loss + out.hoi.float().square().mean()
-        layout = constants.layout
+        layout = constants.scene.layout
         del out
         _backward(loss)
     tokens = (layout.main, layout.target if hoi != "off" else 0)

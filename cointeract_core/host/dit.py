@@ -15,6 +15,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from comfy.model_management import throw_exception_if_processing_interrupted
 from torch import Tensor, nn
 
+from ..model.block import RouterAnswer, Tokens, run_block
 from ..model.experts import HumanAwareExperts
 from ..model.forward import Recompute, forward, read_timestep
 from ..model.hoi import HoiStream
@@ -28,6 +29,14 @@ def stop_if_asked() -> None:
     """Leave the forward where the user has interrupted: on a small card one step takes minutes."""
     if not torch.compiler.is_compiling():
         throw_exception_if_processing_interrupted()
+
+
+class CoInteractBlock(comfy.ldm.wan.model.WanAttentionBlock):
+    """The host's block with our order of work; a module of its own, so that nodes that compile blocks find it."""
+
+    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+        """See `model.block.run_block`."""
+        return run_block(self, experts, tokens, *conditions, **how)
 
 
 KERNELS = Kernels(attention=optimized_attention, weights=layer_weights, before_block=stop_if_asked)
@@ -82,6 +91,8 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, device=device, dtype=dtype, operations=operations, **kwargs)
+        for block in self.blocks:
+            block.__class__ = CoInteractBlock  # the host's constructor does not let S2V choose
         self.cointeract = Extras(
             self.dim,
             self.in_dim,
@@ -176,9 +187,11 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             pose=_whole_patches(control_video, self.patch_size),
             face_mask=face_mask,
         )
-        constants = constants_for(options, x, lambda: prepare_clip(self, x, clip))
+        constants, reuse = constants_for(options, x, lambda: prepare_clip(self, x, clip))
         timestep, gate = read_timestep(t.flatten()[: x.shape[0]])
-        return forward(self, x, timestep, constants, KERNELS, gate=gate, face_mask=face_mask, options=options).video
+        return forward(
+            self, x, timestep, constants, KERNELS, gate=gate, face_mask=face_mask, options=options, reuse=reuse
+        ).video
 
 
 def _whole_patches(latents: Tensor | None, patch_size: tuple[int, ...]) -> Tensor | None:

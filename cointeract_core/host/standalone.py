@@ -50,14 +50,14 @@ def plain_s2v(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     return WanModel_S2V(**settings, device=device, dtype=dtype, operations=comfy.ops.disable_weight_init).eval()
 
 
-def plain_patcher(settings: dict[str, Any], weights: dict[str, Tensor]) -> Any:
-    """A host model in float32 on the CPU, built the way the host's loaders build it; its weights are not filled."""
+def plain_patcher(settings: dict[str, Any], weights: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Any:
+    """A host model on the CPU, built the way the host's loaders build it; its weights are not filled."""
     import comfy.model_patcher
 
     from .registration import CoInteractConfig
 
     config = CoInteractConfig({"image_model": "wan2.1", **settings})
-    config.set_inference_dtype(torch.float32, torch.float32)
+    config.set_inference_dtype(dtype, dtype)
     model = config.get_model(weights).eval()
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)

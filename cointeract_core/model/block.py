@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..constants import ROUTER_FACE
-from .inputs import AudioConstants, ClipConstants, Kernels
+from .inputs import AudioConstants, BlockConstants, Kernels
 from .modulation import Rows, add_gated, modulated
 from .positions import Rotation, rotate
 from .prepare import normalise_query
@@ -60,45 +60,67 @@ class RouterAnswer:
 
 
 def run_block(
-    index: int,
     block: Any,
     experts: Any | None,
     tokens: Tokens,
     target_rows: Rows,
-    clip: ClipConstants,
+    own: BlockConstants,
     settings: BlockSettings,
     *,
     target_only: bool = False,
+    attended: bool = False,
 ) -> RouterAnswer:
-    """Run block `index` on `tokens`, without its audio injection.
+    """Run a block on `tokens`, without its audio injection.
 
     Args:
         block: the host's block; only its sub-modules are used.
         experts: router and experts of this block, or None for the plain backbone.
         target_rows: modulation of the target; everything else takes the clip's rows at timestep 0.
+        own: the clip's constants for this block.
         target_only: leave the target tokens alone: nothing reads the others after the last block.
+        attended: the self-attention of `attend_to_self` has been done.
     """
-    split, clean = clip.layout.target, clip.clean_rows[index]
-    kept = split if target_only else tokens.main.shape[1]
-
-    def attend(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return _self_attention(index, block, Tokens(main, hoi), kept, target_rows, clip, settings)
-
-    update, hoi_update = settings.part(attend, tokens.main, tokens.hoi)
-    tokens.main = add_gated(tokens.main[:, :kept], update, split, target_rows.gate_attention, clean.gate_attention)
-    del update
-    tokens.main = tokens.main + _cross_attention(
-        block.cross_attn, block.norm3(tokens.main), *clip.text[index], settings
-    )
+    split, clean = own.layout.target, own.clean_rows
+    hoi_update = None
+    if not attended:
+        hoi_update = attend_to_self(block, tokens, target_rows, own, settings, split if target_only else None)
+    tokens.main = tokens.main + _cross_attention(block.cross_attn, block.norm3(tokens.main), *own.text, settings)
     update, answer = settings.part(_feed_forward, block, experts, tokens.main, split, target_rows, clean, settings)
     tokens.main = add_gated(tokens.main, update, split, target_rows.gate_ffn, clean.gate_ffn)
     if tokens.hoi is not None:
-        hoi, rows = tokens.hoi, clip.hoi_rows[index]
+        hoi, rows = tokens.hoi, own.hoi_rows
         hoi = add_gated(hoi, hoi_update, hoi.shape[1], rows.gate_attention)
-        hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *clip.hoi_text[index], settings)
+        hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *own.hoi_text, settings)
         update, _ = settings.part(_feed_forward, block, None, hoi, hoi.shape[1], rows, rows, settings)
         tokens.hoi = add_gated(hoi, update, hoi.shape[1], rows.gate_ffn)
     return answer
+
+
+def attend_to_self(
+    block: Any,
+    tokens: Tokens,
+    target_rows: Rows,
+    own: BlockConstants,
+    settings: BlockSettings,
+    first: int | None = None,
+) -> Tensor | None:
+    """A block up to its cross-attention, which neither prompt nor speech has entered yet in the first block.
+
+    Args:
+        first: keep only so many of the main tokens.
+
+    Returns:
+        what the HOI tokens get; they are left as they are until the main tokens are done with.
+    """
+    split, clean = own.layout.target, own.clean_rows
+    kept = tokens.main.shape[1] if first is None else first
+
+    def attend(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return _self_attention(block, Tokens(main, hoi), kept, target_rows, own, settings)
+
+    update, hoi_update = settings.part(attend, tokens.main, tokens.hoi)
+    tokens.main = add_gated(tokens.main[:, :kept], update, split, target_rows.gate_attention, clean.gate_attention)
+    return hoi_update
 
 
 def _rotated(attention: Any, layer: Any, norm: Any, x: Tensor, by: Rotation, pieces: int = 1) -> Tensor:
@@ -106,38 +128,37 @@ def _rotated(attention: Any, layer: Any, norm: Any, x: Tensor, by: Rotation, pie
 
 
 def _self_attention(
-    index: int,
     block: Any,
     tokens: Tokens,
     kept: int,
     target_rows: Rows,
-    clip: ClipConstants,
+    own: BlockConstants,
     settings: BlockSettings,
 ) -> tuple[Tensor, Tensor | None]:
     """Self-attention of the first `kept` main tokens and of HOI: joint where HOI is mutually visible, else apart."""
-    attention, clean, hoi = block.self_attn, clip.clean_rows[index], tokens.hoi
+    attention, clean, hoi = block.self_attn, own.clean_rows, tokens.hoi
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = settings.kernels.attention(q, k, v, heads=attention.num_heads, transformer_options=settings.options)
         return attention.o(out)
 
-    x = modulated(block.norm1, tokens.main, clip.layout.target, target_rows.attention, clean.attention)
-    q = _rotated(attention, attention.q, attention.norm_q, x[:, :kept], clip.main_rotation.first(kept))
+    x = modulated(block.norm1, tokens.main, own.layout.target, target_rows.attention, clean.attention)
+    q = _rotated(attention, attention.q, attention.norm_q, x[:, :kept], own.main_rotation.first(kept))
     # here the most is alive at once: the sequence, `x`, the queries, and what turns the keys; hence in two parts
-    k = _rotated(attention, attention.k, attention.norm_k, x, clip.main_rotation, pieces=2)
+    k = _rotated(attention, attention.k, attention.norm_k, x, own.main_rotation, pieces=2)
     v = attention.v(x)
     del x
     if hoi is None:
         return attend(q, k, v), None
-    x = modulated(block.norm1, hoi, hoi.shape[1], clip.hoi_rows[index].attention)
-    hoi_q = _rotated(attention, attention.q, attention.norm_q, x, clip.hoi_rotation)
-    hoi_k = _rotated(attention, attention.k, attention.norm_k, x, clip.hoi_rotation)
+    x = modulated(block.norm1, hoi, hoi.shape[1], own.hoi_rows.attention)
+    hoi_q = _rotated(attention, attention.q, attention.norm_q, x, own.hoi_rotation)
+    hoi_k = _rotated(attention, attention.k, attention.norm_k, x, own.hoi_rotation)
     hoi_v = attention.v(x)
     if settings.mutual:
         joint = attend(torch.cat([q, hoi_q], 1), torch.cat([k, hoi_k], 1), torch.cat([v, hoi_v], 1))
         return joint[:, :kept], joint[:, kept:]
     # HOI reads itself, the target and the product; never the person or the motion frames (DIT:503-530)
-    seen = [span for span in (clip.layout.span("target"), clip.layout.span("product")) if span]
+    seen = [span for span in (own.layout.span("target"), own.layout.span("product")) if span]
     hoi_k = torch.cat([hoi_k, *(k[:, span.slice] for span in seen)], 1)
     hoi_v = torch.cat([hoi_v, *(v[:, span.slice] for span in seen)], 1)
     return attend(q, k, v), attend(hoi_q, hoi_k, hoi_v)

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from ..constants import EXPERTS_OFF_FROM
-from .block import BlockSettings, RouterAnswer, Tokens, inject_audio, run_block, run_part
+from .block import BlockSettings, RouterAnswer, Tokens, attend_to_self, inject_audio, run_part
 from .experts import make_bias_units
 from .inputs import ClipConstants, DitOutput, HoiInputs, Kernels
 from .modulation import Rows, block_rows, timestep_embedding
 from .prepare import embed_latents
+from .reuse import StepReuse, StepTime
 
 
 class Recompute(Protocol):
@@ -64,11 +65,12 @@ def forward(
     want_logits: bool = False,
     options: dict[str, Any] | None = None,
     recompute: Recompute | None = None,
+    reuse: StepReuse | None = None,
 ) -> DitOutput:
     """Predict the flow of the target (and of the HOI stream).
 
     Args:
-        dit: the host's S2V module with `experts` (a list, or None) and `hoi` (or None).
+        dit: the host's S2V module with `experts` (a list, or None) and `hoi` (or None), whose blocks run `run_block`.
         latents: noisy target `[B, 16, F, H, W]`, H and W even.
         timestep: `[B]` or, shared by the batch, `[1]`; 0-1000.
         clip: from `prepare_clip` with the same shapes.
@@ -78,11 +80,10 @@ def forward(
         want_logits: return router logits of every block.
         options: the host's transformer options; block replacements in them are honoured.
         recompute: runs blocks, and the parts of each, in a way that saves memory for training.
+        reuse: of the sampling run, where the other pass of this step may have done a part of the work.
     """
     options = options or {}
-    embedding = _embed_timestep(dit, timestep, latents)
-    rows = block_rows(clip.modulation, dit.time_projection(embedding).unflatten(1, (6, dit.dim)))
-    tokens = Tokens(_main_tokens(dit, latents, clip), dit.hoi.embed(hoi.latents) if hoi is not None else None)
+    time = _read_time(dit, timestep, latents, clip, reuse)
     settings = BlockSettings(
         kernels=kernels,
         options=options,
@@ -93,21 +94,56 @@ def forward(
         bias_units=make_bias_units(latents) if dit.experts is not None and gate is not False else None,
         part=run_part if recompute is None else recompute.part,
     )
+    # a pack that replaces the first block replaces its attention too
+    attended = reuse is not None and hoi is None and _replacement(options, 0) is None and len(dit.blocks) > 1
+    if attended:
+        tokens = Tokens(_reused_attention(dit, latents, timestep, time.rows[0], clip, settings, reuse), None)
+    else:
+        tokens = Tokens(_main_tokens(dit, latents, clip), dit.hoi.embed(hoi.latents) if hoi is not None else None)
     logits = []
     for index in range(len(dit.blocks)):
-        step = partial(_block_step, dit, index, rows[index], clip, settings, face_mask)
+        done = attended and index == 0
+        step = partial(_block_step, dit, index, time.rows[index], clip, settings, face_mask, done)
         answer = step(tokens) if recompute is None else recompute.block(tokens, step)
         if want_logits and answer.logits is not None:
             logits.append(answer.logits)
 
-    grid = (clip.layout.frames, clip.layout.height, clip.layout.width)
-    video = dit.unpatchify(dit.head(tokens.main[:, : clip.layout.target], embedding), grid)
+    layout = clip.scene.layout
+    grid = (layout.frames, layout.height, layout.width)
+    video = dit.unpatchify(dit.head(tokens.main[:, : layout.target], time.embedding), grid)
     if hoi is None:
         return DitOutput(video, None, logits)
-    if hoi.timestep is not None:
-        embedding = _embed_timestep(dit, hoi.timestep, latents)
+    embedding = time.embedding if hoi.timestep is None else _embed_timestep(dit, hoi.timestep, latents)
     hoi_grid = (hoi.latents.shape[2], *grid[1:])
     return DitOutput(video, dit.unpatchify(dit.hoi.head(tokens.hoi, embedding), hoi_grid), logits)
+
+
+def _read_time(dit: Any, timestep: Tensor, latents: Tensor, clip: ClipConstants, reuse: StepReuse | None) -> StepTime:
+    def build() -> StepTime:
+        embedding = _embed_timestep(dit, timestep, latents)
+        projected = dit.time_projection(embedding).unflatten(1, (6, dit.dim))
+        return StepTime(embedding, block_rows(clip.scene.modulation, projected))
+
+    return build() if reuse is None else reuse.time(timestep, build)
+
+
+def _reused_attention(
+    dit: Any,
+    latents: Tensor,
+    timestep: Tensor,
+    rows: Rows,
+    clip: ClipConstants,
+    settings: BlockSettings,
+    reuse: StepReuse,
+) -> Tensor:
+    """Main tokens behind the first block's self-attention, computed once a step."""
+
+    def build() -> Tensor:
+        tokens = Tokens(_main_tokens(dit, latents, clip), None)
+        attend_to_self(dit.blocks[0], tokens, rows, clip.of_block(0), settings)
+        return tokens.main
+
+    return reuse.attended(latents, timestep, clip.scene, build)
 
 
 def _embed_timestep(dit: Any, timestep: Tensor, latents: Tensor) -> Tensor:
@@ -115,8 +151,9 @@ def _embed_timestep(dit: Any, timestep: Tensor, latents: Tensor) -> Tensor:
 
 
 def _main_tokens(dit: Any, latents: Tensor, clip: ClipConstants) -> Tensor:
-    target = embed_latents(dit, latents) + clip.target_offset
-    return target if clip.condition_tokens is None else torch.cat([target, clip.condition_tokens], dim=1)
+    conditions = clip.scene.condition_tokens
+    target = embed_latents(dit, latents) + clip.scene.target_offset
+    return target if conditions is None else torch.cat([target, conditions.expand(len(target), -1, -1)], dim=1)
 
 
 def _block_step(
@@ -126,34 +163,46 @@ def _block_step(
     clip: ClipConstants,
     settings: BlockSettings,
     face_mask: Tensor | str | None,
+    attended: bool,
     tokens: Tokens,
 ) -> RouterAnswer:
     """A block and the speech that enters after it."""
     settings.kernels.before_block()
-    answer = _run_replaceable(dit, index, tokens, rows, clip, settings)
+    answer = _run_replaceable(dit, index, tokens, rows, clip, settings, attended)
     if index in clip.audio:
         mask = answer.face if settings.face else face_mask
-        tokens.main = inject_audio(tokens.main, clip.audio[index], clip.layout.target, mask, settings)
+        tokens.main = inject_audio(tokens.main, clip.audio[index], clip.scene.layout.target, mask, settings)
     return answer
 
 
+def _replacement(options: dict[str, Any], index: int) -> Any:
+    """What another node pack registered to run instead of a block (``patches_replace["dit"]``), or None."""
+    return options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
+
+
 def _run_replaceable(
-    dit: Any, index: int, tokens: Tokens, rows: Rows, clip: ClipConstants, settings: BlockSettings
+    dit: Any,
+    index: int,
+    tokens: Tokens,
+    rows: Rows,
+    clip: ClipConstants,
+    settings: BlockSettings,
+    attended: bool,
 ) -> RouterAnswer:
-    """Run a block, or the replacement another node pack registered for it (``patches_replace["dit"]``)."""
-    block = dit.blocks[index]
+    """Run a block, or its replacement."""
+    block, own = dit.blocks[index], clip.of_block(index)
     experts = dit.experts[index] if dit.experts is not None else None
-    replacement = settings.options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
+    replacement = _replacement(settings.options, index)
     if replacement is None:
         last = index == len(dit.blocks) - 1
-        return run_block(index, block, experts, tokens, rows, clip, settings, target_only=last)
+        return block(experts, tokens, rows, own, settings, target_only=last, attended=attended)
     answers = [RouterAnswer()]
 
     def original(args: dict[str, Any]) -> dict[str, Any]:
         tokens.main = args["img"]
-        answers.append(run_block(index, block, experts, tokens, rows, clip, settings))
+        answers.append(block(experts, tokens, rows, own, settings))
         return {"img": tokens.main}
 
-    args = {"img": tokens.main, "txt": clip.text[index], "vec": rows, "pe": clip.main_rotation.turn}
+    args = {"img": tokens.main, "txt": own.text, "vec": rows, "pe": own.main_rotation.turn}
     tokens.main = replacement(args, {"original_block": original})["img"]
     return answers[-1]

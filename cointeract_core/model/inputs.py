@@ -48,20 +48,53 @@ class Kernels:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipConstants:
-    """Everything a clip's forwards share: computed once per clip, then only read."""
+class SceneConstants:
+    """What a clip's forwards share whatever their prompt and speech: the same for both passes of guidance."""
 
     layout: TokenLayout
     main_rotation: Rotation
     hoi_rotation: Rotation | None
-    text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
-    hoi_text: list[tuple[Tensor, Tensor]] | None
-    audio: dict[int, AudioConstants]  # by block
     target_offset: Tensor  # what every target token gets: its pose and its type, [B or 1, N or 1, D]
-    condition_tokens: Tensor | None  # person, product and motion with their type, [B, M, D]
+    condition_tokens: Tensor | None  # person, product and motion with their type, [B or 1, M, D]
     modulation: Tensor  # learned rows of all blocks, [L, 6, D]
     clean_rows: list[Rows]  # modulation at timestep 0, per block
     hoi_rows: list[Rows] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipConstants:
+    """Everything a clip's forwards share: computed once per clip, then only read."""
+
+    scene: SceneConstants
+    text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
+    hoi_text: list[tuple[Tensor, Tensor]] | None
+    audio: dict[int, AudioConstants]  # by block
+
+    def of_block(self, index: int) -> BlockConstants:
+        """What block `index` reads."""
+        scene = self.scene
+        return BlockConstants(
+            layout=scene.layout,
+            main_rotation=scene.main_rotation,
+            hoi_rotation=scene.hoi_rotation,
+            clean_rows=scene.clean_rows[index],
+            hoi_rows=None if scene.hoi_rows is None else scene.hoi_rows[index],
+            text=self.text[index],
+            hoi_text=None if self.hoi_text is None else self.hoi_text[index],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockConstants:
+    """The constants one block reads. It never learns its number, so one compiled block serves for all."""
+
+    layout: TokenLayout
+    main_rotation: Rotation
+    hoi_rotation: Rotation | None
+    clean_rows: Rows
+    hoi_rows: Rows | None
+    text: tuple[Tensor, Tensor]
+    hoi_text: tuple[Tensor, Tensor] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from ..constants import (
     TYPE_TARGET,
 )
 from .checks import check_inputs
-from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs
+from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs, SceneConstants
 from .layout import make_layout
 from .modulation import block_rows, timestep_embedding
 from .positions import rotation
+from .reuse import rows_alike
 
 
 def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None = None) -> ClipConstants:
@@ -39,6 +40,16 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
         InputError: conditions of other sizes than the target, or that the model has no part for.
     """
     check_inputs(dit, latents, clip, hoi)
+    text = _text(dit, clip.context)
+    hoi_text = None
+    if hoi is not None:
+        hoi_text = text if hoi.context is None else _text(dit, hoi.context)
+    return ClipConstants(
+        scene=_scene(dit, latents, clip, hoi), text=text, hoi_text=hoi_text, audio=_audio(dit, clip.audio, latents)
+    )
+
+
+def _scene(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None) -> SceneConstants:
     frames, height, width = latents.shape[2:]
     layout = make_layout(
         frames,
@@ -50,26 +61,24 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
         hoi_frames=None if hoi is None else hoi.latents.shape[2],
     )
     device, dtype, head_dim = latents.device, latents.dtype, dit.dim // dit.num_heads
-    text = _text(dit, clip.context)
-    hoi_text = None
-    if hoi is not None:
-        hoi_text = text if hoi.context is None else _text(dit, hoi.context)
     type_rows = dit.trainable_cond_mask.weight.to(device=device, dtype=dtype)
     modulation = _stack([block.modulation for block in dit.blocks], latents)
     clean = _projected_rows(dit, latents)
-    return ClipConstants(
+    return SceneConstants(
         layout=layout,
         main_rotation=rotation(layout.axes, head_dim, device, dtype),
         hoi_rotation=rotation([layout.hoi], head_dim, device, dtype) if layout.hoi else None,
-        text=text,
-        hoi_text=hoi_text,
-        audio=_audio(dit, clip.audio, latents),
-        target_offset=_pose(dit, clip.pose, latents) + type_rows[TYPE_TARGET],
-        condition_tokens=_conditions(dit, clip, type_rows, latents),
+        target_offset=_once(_pose(dit, clip.pose, latents) + type_rows[TYPE_TARGET]),
+        condition_tokens=_once(_conditions(dit, clip, type_rows, latents)),
         modulation=modulation,
         clean_rows=block_rows(modulation, clean),
         hoi_rows=None if hoi is None else block_rows(_stack(list(dit.hoi.modulation), latents), clean),
     )
+
+
+def _once(tokens: Tensor | None) -> Tensor | None:
+    """One row where all samples of the batch have the same, as both passes of guidance do."""
+    return tokens if tokens is None or not rows_alike(tokens) else tokens[:1]
 
 
 def _stack(parameters: list[Tensor], like: Tensor) -> Tensor:

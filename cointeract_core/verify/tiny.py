@@ -64,10 +64,10 @@ def build_dit(golden: Golden) -> Any:
     return dit
 
 
-def build_patcher(golden: Golden) -> Any:
+def build_patcher(golden: Golden, dtype: torch.dtype = torch.float32) -> Any:
     """A host model around a file's transformer."""
     prepare()
-    weights = dit_weights(golden)
-    patcher = plain_patcher(dit_settings(golden), weights)
+    weights = {name: tensor.to(dtype) for name, tensor in dit_weights(golden).items()}
+    patcher = plain_patcher(dit_settings(golden), weights, dtype)
     patcher.model.diffusion_model.load_state_dict(weights)
     return patcher

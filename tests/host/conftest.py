@@ -10,6 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cointeract_pack.cointeract_core.clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
+from cointeract_pack.cointeract_core.clips.plan import plan_video
+from cointeract_pack.cointeract_core.shapes import VideoSize
+
 DIM, FFN, LAYERS, HIDDEN, RANK = 128, 192, 2, 16, 4
 LORA_MODULES = [
     f"blocks.{n}.{kind}_attn.{part}" for n in range(LAYERS) for kind in ("self", "cross") for part in "qkvo"
@@ -93,6 +97,19 @@ def scaled_fp8(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             out[name.removesuffix("weight") + "scale_weight"] = scale.reshape(())
     out["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
     return out
+
+
+@pytest.fixture
+def small_scene() -> ClipScene:
+    """A person, a product and two clips of speech for the model of the golden file `dit_moe`."""
+
+    def random(*shape: int, seed: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+    speech = Speech(random(25, 16, 160, seed=0), torch.zeros(1, 1, 1), 16000, plan_video(160, 1), False)
+    prompts = Prompts(([[random(1, 6, 32, seed=1), {}]],), [[random(1, 6, 32, seed=2), {}]])
+    person = PersonReference(random(1, 16, 1, 8, 8, seed=3), VideoSize(64, 64))
+    return ClipScene(person, speech, prompts, ProductReference(random(1, 16, 1, 8, 8, seed=4), 1.0))
 
 
 @pytest.fixture(scope="session")

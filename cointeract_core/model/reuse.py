@@ -1,0 +1,77 @@
+"""What the passes of one sampling step have in common, kept from one pass to the next.
+
+Positive and negative pass differ in prompt and speech, which enter behind the first block's self-attention: up to
+there, and in everything made of the timestep, the second pass would repeat the first bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .inputs import SceneConstants
+from .modulation import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """A timestep as the model reads it: its embedding `[B or 1, D]` for the head, and the rows of every block."""
+
+    embedding: Tensor
+    rows: list[Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attended:
+    latents: Tensor
+    timestep: Tensor
+    scene: SceneConstants
+    tokens: Tensor
+
+
+class StepReuse:
+    """The newest step of a run.
+
+    Attributes:
+        several: whether more than one pass is run with the same latents; else nothing large is kept.
+    """
+
+    def __init__(self) -> None:
+        self.several = False
+        self._time: tuple[Tensor, StepTime] | None = None
+        self._attended: _Attended | None = None
+
+    def time(self, timestep: Tensor, build: Callable[[], StepTime]) -> StepTime:
+        """The timestep as the model reads it, built once a step."""
+        if self._time is None or not _same(self._time[0], timestep):
+            self._time = timestep, build()
+        return self._time[1]
+
+    def attended(self, latents: Tensor, timestep: Tensor, scene: SceneConstants, build: Callable[[], Tensor]) -> Tensor:
+        """Main tokens behind the first block's self-attention, `[B, N, D]`; whoever takes them must not write."""
+        kept, self._attended = self._attended, None  # a second pass is the last one: let go of it early
+        if kept is not None and kept.scene is scene and _same(kept.timestep, timestep) and _same(kept.latents, latents):
+            return kept.tokens
+        del kept
+        tokens = build()
+        if self.several:
+            self._attended = _Attended(latents.clone(), timestep, scene, tokens)
+        return tokens
+
+    def free(self) -> int:
+        """Keep nothing, and say how many bytes went."""
+        freed = 0 if self._attended is None else self._attended.tokens.nbytes
+        self._time = self._attended = None
+        return freed
+
+
+def rows_alike(x: Tensor) -> bool:
+    """Whether all samples of a batch are the same, bit by bit."""
+    return all(torch.equal(x[0], sample) for sample in x[1:])
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
