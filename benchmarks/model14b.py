@@ -17,6 +17,7 @@ from ..cointeract_core.constants import (
     LATENT_CHANNELS,
     MOTION_LATENTS,
     TEMPORAL_STRIDE,
+    TEXT_TOKENS,
 )
 from ..cointeract_core.host.standalone import plain_dit, plain_s2v, prepare, use_torch_attention
 from .tracing import Measures, Tracer
@@ -36,7 +37,6 @@ BACKBONE = {
     "num_audio_token": 4,
     "audio_inject_layers": list(AUDIO_INJECT_LAYERS),
 }
-TEXT_TOKENS = 512
 SIZES = {"480p": (104, 60), "720p": (160, 90)}  # latent cells of 832x480 and 1280x720
 DTYPE = torch.bfloat16
 

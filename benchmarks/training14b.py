@@ -24,9 +24,10 @@ from ..cointeract_core.constants import (
     LORA_RANK,
     MOTION_LATENTS,
     TEMPORAL_STRIDE,
+    TEXT_TOKENS,
 )
 from ..cointeract_core.host.standalone import plain_dit
-from .model14b import BACKBONE, DTYPE, TEXT_TOKENS
+from .model14b import BACKBONE, DTYPE
 from .tracing import Tracer, _Calls
 
 LATENT_CELLS = (90, 60)  # 720x480, the size the authors train at

@@ -72,4 +72,5 @@ HOI_PROMPT_PREFIX = (
 
 # -- the 14B backbone -------------------------------------------------------------------------------------
 AUDIO_INJECT_LAYERS = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39)
+TEXT_TOKENS = 512  # the prompt is padded to so many (Wan2.2, text_len)
 LORA_RANK = 128

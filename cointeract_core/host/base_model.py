@@ -7,10 +7,11 @@ from typing import Any
 
 import comfy.conds
 import comfy.model_base
+import comfy.model_management
 
 from ..checkpoint.header import TensorInfo
 from ..checkpoint.merge import check_tensors
-from ..constants import MOTION_1X_LATENTS, PATCH
+from ..constants import AUDIO_INJECT_LAYERS, CLIP_TARGET_LATENTS, MOTION_1X_LATENTS, PATCH, TEXT_TOKENS
 from .dit import CoInteractDiT
 from .skeleton import model_shapes
 
@@ -18,6 +19,10 @@ from .skeleton import model_shapes
 PRODUCT, PRODUCT_SCALE, FACE_MASK = "cointeract_product", "cointeract_product_scale", "cointeract_face_mask"
 # motion tokens in units of one latent's tokens: 1x in full, 2x a quarter, 4x four sixteenths
 MOTION_TOKEN_SHARE = MOTION_1X_LATENTS + 1 / PATCH**2 + 4 / PATCH**4
+# memory of a forward in rows of the sequence: 6.0 at its peak (benchmarks/trace.py), and one kept from pass to pass
+ROWS_AT_PEAK, ROWS_KEPT = 6.0, 1.0
+MARGIN = 1.15  # for what attention kernels and 8-bit products keep beside their inputs, and for gaps
+AUDIO_ROWS = 12  # per latent frame and injection: keys and values of five tokens, shift and scale
 
 
 class CoInteractModel(comfy.model_base.WAN22_S2V):
@@ -47,6 +52,29 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         }
         check_tensors("The model file", found, model_shapes(self.model_config.unet_config))
         return super().load_model_weights(sd, unet_prefix, **kwargs)
+
+    def memory_required(self, input_shape: Any, cond_shapes: dict[str, Any] | None = None) -> float:
+        """Bytes of a forward beside the weights, counted in tokens; the host asks before it loads and before each pass.
+
+        Args:
+            input_shape: `[B, 16, F, h, w]`.
+            cond_shapes: shapes of person, product and motion latents, by condition.
+        """
+        cond_shapes = cond_shapes or {}
+        lean = comfy.model_management.xformers_enabled() or comfy.model_management.pytorch_attention_flash_attention()
+        if not lean:  # attention that holds its scores: the host has an estimate of its own for that
+            return super().memory_required(input_shape, cond_shapes)
+        shapes = [input_shape]
+        for name in self.memory_usage_factor_conds:
+            process = self.memory_usage_shape_process.get(name, list)
+            shapes += [process(shape) for shape in cond_shapes.get(name, ())]
+        tokens = sum(shape[0] * math.prod(shape[2:]) for shape in shapes) / PATCH**2
+        dit = self.diffusion_model
+        row = dit.dim * comfy.model_management.dtype_size(self.manual_cast_dtype or self.get_dtype())
+        text = 2 * TEXT_TOKENS * dit.num_layers
+        speech = AUDIO_ROWS * CLIP_TARGET_LATENTS * len(AUDIO_INJECT_LAYERS)
+        rows = tokens * (ROWS_AT_PEAK + ROWS_KEPT) * MARGIN + 2 * (text + speech)
+        return rows * row
 
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
         """Conditions of one clip in the model's latent scale."""

@@ -96,10 +96,11 @@ def cache_per_run(patcher: Any) -> None:
         options = guider.model_options.setdefault("transformer_options", {})
         if _weights_change(guider):
             return executor(*args, **kwargs)
-        options[OPTION] = ClipCache()
+        options[OPTION] = guider.model_patcher.run_cache = ClipCache()
         try:
             return executor(*args, **kwargs)
         finally:
+            guider.model_patcher.run_cache = None
             options.pop(OPTION, None)
 
     patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)

@@ -13,6 +13,7 @@ from ..clips.parts import ClipScene, FinishedVideo
 from ..clips.writer import ClipWriter
 from ..constants import VIDEO_FPS
 from .encode import decode_latents, encode_frames
+from .memory import check_room, forward_memory
 from .output import new_video_paths
 from .progress import RunProgress
 from .sampling import SampleSettings, clip_sampler, make_sigmas, with_shift
@@ -41,12 +42,17 @@ def generate_video(
         filename_prefix: where below the host's output folder the mp4 goes.
         node_id: node that shows progress.
         speech_to_face: keep speech to the face (`clip_conditions`).
+
+    Raises:
+        InputError: the card is too small for the video's size.
     """
     plan = scene.speech.plan
     model = with_shift(patcher, settings.shift)
+    room = check_room(model, forward_memory(model, scene))
     sigmas = make_sigmas(model, settings)
     progress = RunProgress(model, len(plan.clips), len(sigmas) - 1, node_id)
     size = scene.person.size
+    progress.say(room)
     path, work = new_video_paths(filename_prefix, size.width, size.height)
     writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
 

@@ -21,6 +21,7 @@ from .cache import cache_per_run
 from .compat import load_state_dict_as_model
 from .files import ModelFile, find_adapter, find_base
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
+from .patcher import with_parking
 from .skeleton import detect_config, model_shapes
 
 log = logging.getLogger("cointeract")
@@ -161,7 +162,7 @@ def make_patcher(base: ModelFile, state: dict[str, Any], metadata: dict[str, str
         raise ModelFileError(
             f"{base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."
         )
-    return with_gguf_patching(patcher) if base.is_gguf else patcher
+    return with_parking(with_gguf_patching(patcher) if base.is_gguf else patcher)
 
 
 def apply_lora(patcher: Any, lora: dict[str, Tensor], strength: float, what: str = "adapter") -> None:

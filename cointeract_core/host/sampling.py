@@ -17,6 +17,7 @@ from ..clips.schedule import published_sigmas
 from ..constants import TIMESTEPS
 from .cache import cache_per_run
 from .conds import ClipConditions, clip_conditions
+from .patcher import with_parking
 
 PUBLISHED_SCHEDULE = "published"
 StepCallback = Callable[[int, Tensor, Tensor, int], None]  # step, denoised, noisy, steps
@@ -59,9 +60,9 @@ def with_shift(patcher: Any, shift: float) -> Any:
 
     sampling = Shifted(patcher.model.model_config)
     sampling.set_parameters(shift=shift, multiplier=TIMESTEPS)
-    clone = patcher.clone()
+    clone = with_parking(patcher)  # one from the host's own loaders does not park yet, and has no cache
     clone.add_object_patch("model_sampling", sampling)
-    cache_per_run(clone)  # a model from the host's own loaders has no cache yet
+    cache_per_run(clone)
     return clone
 
 

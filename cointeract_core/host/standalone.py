@@ -50,17 +50,18 @@ def plain_s2v(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     return WanModel_S2V(**settings, device=device, dtype=dtype, operations=comfy.ops.disable_weight_init).eval()
 
 
-def plain_patcher(settings: dict[str, Any], weights: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Any:
-    """A host model on the CPU, built the way the host's loaders build it; its weights are not filled."""
-    import comfy.model_patcher
+def plain_patcher(
+    settings: dict[str, Any], weights: dict[str, Tensor], dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> Any:
+    """A host model built the way the host's loaders build it; its weights are not filled."""
+    from comfy.model_patcher import ModelPatcher
 
     from .registration import CoInteractConfig
 
     config = CoInteractConfig({"image_model": "wan2.1", **settings})
     config.set_inference_dtype(dtype, dtype)
-    model = config.get_model(weights).eval()
-    cpu = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+    where = torch.device(device)
+    return ModelPatcher(config.get_model(weights, device=where).eval(), load_device=where, offload_device=where)
 
 
 def plain_vae(config: dict[str, Any]) -> Any:
