@@ -19,6 +19,8 @@ EXPERTS = "cointeract.experts."
 HOI = "cointeract.hoi."
 PLAIN_KEY = "cointeract.plain"  # marks a base without adapter that should still run our forward
 EXPERT_KEY = "cointeract.experts.0.router.0.weight"
+SCALE = "scale_weight"  # beside a layer's float8 weight, as in the host's scaled files
+EXPERT_SCALE_KEY = f"cointeract.experts.0.router.0.{SCALE}"
 EXPERT_WIDTH_KEY = "cointeract.experts.0.hand.fc1.weight"
 HOI_KEY = "cointeract.hoi.patch_embedding.weight"
 

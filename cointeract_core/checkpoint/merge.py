@@ -123,7 +123,7 @@ def check_tensors(what: str, found: Mapping[str, TensorInfo], expected: Shapes) 
     """Compare our names and shapes with those of the model.
 
     A tensor beside a backbone layer's weight, such as a scale, belongs to the layer's number format and is the host's
-    to judge; so are the packed shapes of such layers.  Our extras are never kept that way.
+    to judge; so are the packed shapes of such layers.  Our extras are all expected by name.
 
     Raises:
         CheckpointKeysError: unknown, missing, or of another shape.

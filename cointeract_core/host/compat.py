@@ -16,6 +16,8 @@ import comfy.sd
 import torch
 from torch import Tensor
 
+from ..checkpoint.keys import SCALE
+
 
 def extras_operations(operations: Any) -> Any:
     """Layer classes for our extras.
@@ -31,7 +33,9 @@ def extras_operations(operations: Any) -> Any:
 def layer_weights(layer: torch.nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias of a layer as its own forward would use them: on the input's device, in its dtype, patched."""
     own = getattr(layer, "cast_bias_weight", None)  # of layers that hold quantised tensors (ComfyUI-GGUF)
-    return own(like) if own is not None else comfy.ops.cast_bias_weight(layer, like)
+    weight, bias = own(like) if own is not None else comfy.ops.cast_bias_weight(layer, like)
+    scale = getattr(layer, SCALE, None)  # of float8 layers
+    return weight if scale is None else weight * scale.to(weight), bias
 
 
 def load_state_dict_as_model(state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None) -> Any:

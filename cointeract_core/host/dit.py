@@ -23,6 +23,7 @@ from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
 from .cache import constants_for
 from .compat import extras_operations, layer_weights
+from .fp8 import ScaledExperts
 
 
 def stop_if_asked() -> None:
@@ -54,13 +55,15 @@ class Extras(nn.Module):
         expert_hidden: int,
         hoi: bool,
         plain_marker: bool,
+        experts_fp8: bool,
         operations: Any,
         **factory: Any,
     ) -> None:
         super().__init__()
         if expert_hidden:
+            kind = ScaledExperts if experts_fp8 else operations
             self.experts = nn.ModuleList(
-                HumanAwareExperts(dim, expert_hidden, operations=operations, **factory) for _ in range(layers)
+                HumanAwareExperts(dim, expert_hidden, operations=kind, **factory) for _ in range(layers)
             )
         if hoi:
             self.hoi = HoiStream(dim, channels, layers, operations=operations, **factory)
@@ -76,6 +79,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         hoi_stream: whether to build the HOI stream.
         extras_dtype: dtype the extras are kept in whatever the base's precision.
         plain_marker: keep the marker tensor of a base without adapter.
+        experts_fp8: keep router and experts in float8.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         hoi_stream: bool = False,
         extras_dtype: Any = None,
         plain_marker: bool = False,
+        experts_fp8: bool = False,
         device: Any = None,
         dtype: Any = None,
         operations: Any = None,
@@ -100,6 +105,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             expert_hidden=expert_hidden,
             hoi=hoi_stream,
             plain_marker=plain_marker,
+            experts_fp8=experts_fp8,
             operations=extras_operations(operations),
             device=device,
             dtype=extras_dtype or dtype,

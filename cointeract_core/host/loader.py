@@ -14,12 +14,13 @@ from torch import Tensor
 
 from ..checkpoint.header import Header, TensorInfo, read_headers
 from ..checkpoint.identify import FileKind, Identity, identify
-from ..checkpoint.keys import EXTRAS, HOI, PLAIN_KEY
+from ..checkpoint.keys import EXPERT_SCALE_KEY, EXTRAS, HOI, PLAIN_KEY
 from ..checkpoint.merge import AdapterPlan, base_names, check_base, check_pair, check_tensors, plan_adapter, take
 from ..errors import CheckpointKeysError, ModelFileError, name_some
 from .cache import cache_per_run
 from .compat import load_state_dict_as_model
 from .files import ModelFile, find_adapter, find_base
+from .fp8 import quantise_experts
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
 from .patcher import with_parking
 from .skeleton import detect_config, model_shapes
@@ -95,7 +96,11 @@ def plan_load(base_name: str, adapter_name: str | None) -> LoadPlan:
     config = detect_config(base.what, ours)
     marked = PLAIN_KEY in ours
     own_shapes = model_shapes(
-        config, expert_hidden=base_identity.expert_hidden, hoi_stream=base_identity.hoi, plain_marker=marked
+        config,
+        expert_hidden=base_identity.expert_hidden,
+        hoi_stream=base_identity.hoi,
+        plain_marker=marked,
+        experts_fp8=EXPERT_SCALE_KEY in ours,
     )
     check_tensors(base.what, ours, own_shapes)
     plan = None
@@ -107,7 +112,12 @@ def plan_load(base_name: str, adapter_name: str | None) -> LoadPlan:
 
 
 def load_cointeract(
-    base_name: str, adapter_name: str | None, *, strength: float = 1.0, weight_dtype: str = "default"
+    base_name: str,
+    adapter_name: str | None,
+    *,
+    strength: float = 1.0,
+    weight_dtype: str = "default",
+    experts_fp8: bool = False,
 ) -> LoadedModel:
     """Load a base with an adapter over it.
 
@@ -115,13 +125,16 @@ def load_cointeract(
         base_name: as the host lists it under `diffusion_models` or `unet_gguf`.
         adapter_name: as the host lists it under `model_patches` or `loras`; None or ``none`` for the base alone.
         strength: of the LoRA part; router and experts are always used whole.
-        weight_dtype: one of `WEIGHT_DTYPES`, for the base; the experts keep their own.
+        weight_dtype: one of `WEIGHT_DTYPES`, for the base.
+        experts_fp8: keep router and experts in float8; else in the precision of their file.
 
     Raises:
         ModelFileError: see `plan_load`.
     """
     plan = plan_load(base_name, adapter_name)
     state, metadata, lora = read_tensors(plan)
+    if experts_fp8:
+        state |= quantise_experts(state)
     if plan.mark_plain:
         state[PLAIN_KEY] = torch.zeros(1)
     patcher = make_patcher(plan.base, state, metadata, weight_dtype)

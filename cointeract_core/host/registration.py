@@ -7,7 +7,7 @@ from typing import Any
 import comfy.supported_models
 import torch
 
-from ..checkpoint.keys import EXPERT_KEY, EXPERT_WIDTH_KEY, EXTRAS, HOI_KEY, PLAIN_KEY
+from ..checkpoint.keys import EXPERT_KEY, EXPERT_SCALE_KEY, EXPERT_WIDTH_KEY, EXTRAS, HOI_KEY, PLAIN_KEY, SCALE
 from ..constants import DEFAULT_SHIFT
 from .base_model import CoInteractModel
 
@@ -18,8 +18,9 @@ def find_key(state_dict: dict[str, Any], suffix: str) -> str | None:
 
 
 def widest_dtype(state_dict: dict[str, Any]) -> torch.dtype | None:
-    """The precision that holds every extra exactly; None where they are quantised by a third party."""
-    extras = [value for key, value in state_dict.items() if EXTRAS in key and not key.endswith(PLAIN_KEY)]
+    """The precision that holds every extra exactly but float8 weights; None where a third party quantised them."""
+    marks = (PLAIN_KEY, SCALE)
+    extras = [value for key, value in state_dict.items() if EXTRAS in key and not key.endswith(marks)]
     dtypes = {value.dtype for value in extras if value.is_floating_point()}
     if {torch.float16, torch.bfloat16} <= dtypes:
         return torch.float32
@@ -45,6 +46,7 @@ class CoInteractConfig(comfy.supported_models.WAN22_S2V):
             self.unet_config["expert_hidden"] = state_dict[width_key].shape[0]
         self.unet_config["extras_dtype"] = widest_dtype(state_dict)
         self.unet_config["hoi_stream"] = find_key(state_dict, HOI_KEY) is not None
+        self.unet_config["experts_fp8"] = find_key(state_dict, EXPERT_SCALE_KEY) is not None
         self.unet_config["plain_marker"] = find_key(state_dict, PLAIN_KEY) is not None
         return CoInteractModel(self, device=device)
 

@@ -45,7 +45,7 @@ def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
 
     Args:
         config: the host's configuration.
-        extras: `expert_hidden`, `hoi_stream` and `plain_marker` of `CoInteractDiT`.
+        extras: `expert_hidden`, `hoi_stream`, `plain_marker` and `experts_fp8` of `CoInteractDiT`.
     """
     which = {key: value for key, value in {**config, **extras}.items() if key not in KEEPING}
     # torch's own layers: the host's may put off making their weights

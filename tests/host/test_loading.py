@@ -21,7 +21,7 @@ def loaded_state(patcher):
 
 def same_bits(ours, theirs):
     """Equal dtype and equal bits."""
-    return ours.dtype == theirs.dtype and torch.equal(ours.view(torch.uint8), theirs.contiguous().view(torch.uint8))
+    return ours.dtype == theirs.dtype and torch.equal(*(t.reshape(-1).view(torch.uint8) for t in (ours, theirs)))
 
 
 def check_experts(patcher, adapter, tiny):
@@ -209,3 +209,53 @@ def test_node_gives_model_and_report(tiny, put):
     assert out.result[1] == "136 LoRA tensors, 28 expert tensors, 0 unknown"
     assert out.ui.as_dict() == {"text": (out.result[1],)}
     assert {patch[0][0] for patch in out.result[0].patches.values()} == {0.5}
+
+
+@pytest.mark.parametrize("weight_dtype", ["default", "fp8_e4m3fn"])
+def test_experts_in_float8(weight_dtype, tiny, put):
+    """Large layers within a float8 step of their scale, everything else bit by bit; once saved, it loads again."""
+    files = (
+        put("diffusion_models", "base.safetensors", tiny.base()),
+        put("model_patches", "checkpoint.safetensors", tiny.adapter()),
+    )
+    own = load_cointeract(*files, weight_dtype=weight_dtype).patcher
+    small = load_cointeract(*files, weight_dtype=weight_dtype, experts_fp8=True).patcher
+    dit, expected = small.model.diffusion_model, own.model.diffusion_model
+    for mine, theirs in zip(dit.experts, expected.experts, strict=True):
+        for layer, exact in ((mine.router[0], theirs.router[0]), (mine.hand.fc1, theirs.hand.fc1)):
+            assert layer.weight.dtype == torch.float8_e4m3fn
+            assert same_bits(layer.bias, exact.bias)
+            step = exact.weight.float().abs().max() / 448
+            error = (layer.weight.float() * layer.scale_weight - exact.weight.float()).abs()
+            assert (error <= exact.weight.float().abs() / 16 + step).all()
+        for layer, exact in ((mine.router[3], theirs.router[3]), (mine.router[2], theirs.router[2])):
+            assert same_bits(layer.weight, exact.weight)
+    x = torch.randn(1, 5, tiny.DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    for mine, theirs in zip(dit.experts, expected.experts, strict=True):
+        torch.testing.assert_close(mine.route(x), theirs.route(x), rtol=0.05, atol=2e-3)
+    saved = {name: tensor.clone() for name, tensor in dit.state_dict().items()}
+    again = load_cointeract(put("diffusion_models", "merged.safetensors", saved), None, weight_dtype=weight_dtype)
+    for name, tensor in dit.cointeract.state_dict().items():
+        assert same_bits(again.patcher.model.diffusion_model.cointeract.state_dict()[name], tensor), name
+
+
+def test_float8_experts_add_what_exact_ones_would(tiny, put):
+    """The folded product of both second layers takes their scales too."""
+    from cointeract_pack.cointeract_core.host.compat import layer_weights
+    from cointeract_pack.cointeract_core.model.experts import make_bias_units
+
+    files = (
+        put("diffusion_models", "base.safetensors", tiny.base(torch.float32)),
+        put("model_patches", "checkpoint.safetensors", tiny.adapter(dtype=torch.float32)),
+    )
+    experts = load_cointeract(*files, experts_fp8=True).patcher.model.diffusion_model.experts[0]
+    x = torch.randn(1, 5, tiny.DIM, generator=torch.Generator().manual_seed(1))
+    shares = experts.route(x).softmax(-1)
+    wanted = torch.zeros_like(x)
+    for share, expert in ((shares[..., 1:2], experts.hand), (shares[..., 2:], experts.face)):
+        wanted = wanted + share * expert.fc2(torch.nn.functional.gelu(expert.fc1(x), approximate="tanh"))
+    with torch.no_grad():
+        units = make_bias_units(x)
+        found = experts.add_to(torch.zeros_like(x), x, shares, weights=layer_weights, bias_units=units)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+    assert wanted.abs().max() > 1e-4
