@@ -1,0 +1,96 @@
+"""torch.compile: a block is one graph, few graphs serve all blocks, and the host's own compile node works."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch._dynamo
+from comfy.ldm.modules.attention import attention_pytorch
+from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+from cointeract_pack.cointeract_core.host import dit as dit_module
+from cointeract_pack.cointeract_core.host.conds import clip_conditions
+from cointeract_pack.cointeract_core.host.sampling import (
+    PUBLISHED_SCHEDULE,
+    SampleSettings,
+    make_sigmas,
+    sample_clip,
+    with_shift,
+)
+from cointeract_pack.cointeract_core.verify.golden import FLOAT_TOLERANCE, read_golden
+from cointeract_pack.cointeract_core.verify.runs import read_run
+from cointeract_pack.cointeract_core.verify.tiny import build_dit, build_patcher
+
+GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
+SETTINGS = SampleSettings(seed=3, steps=3, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+GRAPHS_PER_PYTORCH = 8  # beyond so many versions of one function PyTorch gives up compiling it
+
+
+@pytest.fixture(autouse=True)
+def attention_of_gpus(monkeypatch):
+    """PyTorch's, the host's choice on a GPU; the one it chooses on a CPU asks the system for free memory."""
+    monkeypatch.setattr(dit_module, "KERNELS", replace(dit_module.KERNELS, attention=attention_pytorch))
+
+
+@pytest.fixture(autouse=True)
+def forget_graphs():
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    yield
+    torch._dynamo.reset()
+
+
+def graphs():
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def predict(dit, run, timestep):
+    with torch.inference_mode():
+        return dit.predict(run.latents, torch.tensor([timestep]), run.clip).video
+
+
+def test_a_block_is_one_graph_for_all_blocks():
+    """Experts on and off, in the last block and before it: four versions, each whole (`fullgraph` refuses breaks)."""
+    dit, run = build_dit(read_golden(GOLDEN)), read_run(read_golden(GOLDEN), "")
+    moments = (500.0, 950.0, 300.0)
+    plain = [predict(dit, run, moment) for moment in moments]
+    for index, block in enumerate(dit.blocks):
+        dit.blocks[index] = torch.compile(block, fullgraph=True, backend="eager")
+    compiled = [predict(dit, run, moment) for moment in moments]
+    assert all(torch.equal(one, other) for one, other in zip(plain, compiled, strict=True))
+    assert len(dit.blocks) > 4
+    assert graphs() == 4
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="PyTorch's compiler for the CPU needs c++, which is not here.")
+def test_the_real_compiler_agrees():
+    dit, run = build_dit(read_golden(GOLDEN)), read_run(read_golden(GOLDEN), "")
+    plain = predict(dit, run, 500.0)
+    dit.blocks[1] = torch.compile(dit.blocks[1], fullgraph=True, backend="inductor")
+    torch.testing.assert_close(predict(dit, run, 500.0), plain, rtol=0, atol=FLOAT_TOLERANCE)
+    assert graphs() == 1
+
+
+@pytest.mark.parametrize("keys", ["whole model", "blocks"])
+def test_nodes_that_compile(keys, small_scene, monkeypatch):
+    """The host's node compiles the whole transformer, others one block after the other; both meet our caches here."""
+    patcher = build_patcher(read_golden(GOLDEN))
+    # one pass after the other, so that the first block's attention is reused
+    monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
+    conditions = clip_conditions(small_scene, small_scene.speech.plan.clips[0], None)
+
+    def sample(compiled):
+        model = with_shift(patcher, SETTINGS.shift)
+        if compiled:
+            blocks = range(len(patcher.model.diffusion_model.blocks))
+            names = ["diffusion_model"] if keys == "whole model" else [f"diffusion_model.blocks.{n}" for n in blocks]
+            set_torch_compile_wrapper(model=model, backend="eager", keys=names, fullgraph=keys == "blocks")
+        return sample_clip(model, conditions, SETTINGS, make_sigmas(model, SETTINGS), SETTINGS.seed)
+
+    assert torch.equal(sample(True), sample(False))
+    assert graphs() >= 4
+    assert keys == "whole model" or graphs() <= GRAPHS_PER_PYTORCH
