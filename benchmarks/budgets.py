@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .model14b import Traced
 
@@ -33,6 +34,12 @@ class Verdict:
     def ok(self) -> bool:
         """Whether it holds."""
         return self.value == self.allowed if self.exact else self.value <= self.allowed
+
+
+# bytes of video memory with the weights that only make constants parked, by size and precision
+MEMORY = {"480p": {"bf16": 31 * GIGA, "fp8": 18 * GIGA}, "720p": {"bf16": 34.5 * GIGA, "fp8": 21.5 * GIGA}}
+PARKED = 3_707_400_960  # parameters
+ESTIMATE_OVER_NEED = 1.3  # by how much the host may be told too much
 
 
 def numbers(traced: Traced) -> tuple[float, float, float, float]:
@@ -69,3 +76,15 @@ def judge(
             (without - traced.measures.by_kernel).values()
         )
         yield Verdict(f"{size} kernels from timestep 900 on that a model without experts has not", beyond, 0)
+
+
+def judge_memory(memory: dict[str, Any]) -> Iterator[Verdict]:
+    """Budgets of `memory14b.report`."""
+    yield Verdict("parameters parked", memory["parameters parked"], PARKED, exact=True)
+    for size, found in memory["sizes"].items():
+        for precision, value in found["video memory"].items():
+            yield Verdict(f"{size} video memory in {precision}", value, MEMORY[size][precision])
+        parts = ("peak of a pass", "constants of a clip", "pose tokens", "first attention")
+        needed, told = sum(found[part] for part in parts), found["estimate for the host"]
+        yield Verdict(f"{size} memory the host is not told of", max(needed - told, 0), 0)
+        yield Verdict(f"{size} memory the host is told of", told, needed * ESTIMATE_OVER_NEED)

@@ -48,8 +48,12 @@ class Traced:
     tokens: int
     measures: Measures
     rotation_bytes_per_token: float
-    constant_projections: int  # layers whose input is the text or the speech alone, run again in this forward
-    router_calls: int
+    scene_bytes: int = 0  # kept for the clip whatever the pass, without
+    pose_bytes: int = 0  # the tokens of a pose
+    pass_bytes: int = 0  # kept for the clip by each pass
+    sequence_bytes: int = 0  # of one hidden state of the main sequence
+    constant_projections: int = 0  # layers whose input is the text or the speech alone, run again in this forward
+    router_calls: int = 0
 
 
 def set_up() -> None:
@@ -73,12 +77,13 @@ def parameters(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def trace_ours(dit: Any, size: str, *, routed: bool = True) -> Traced:
+def trace_ours(dit: Any, size: str, *, routed: bool = True, second: bool = False) -> Traced:
     """A forward of a clip after the first (motion, pose, person, product), its constants computed before.
 
     Args:
         size: of `SIZES`.
         routed: below timestep 900, where the experts contribute.
+        second: the other pass of guidance has just been run.
     """
     from ..cointeract_core.host.dit import KERNELS
     from ..cointeract_core.model.forward import forward
@@ -96,12 +101,52 @@ def trace_ours(dit: Any, size: str, *, routed: bool = True) -> Traced:
     )
     with torch.no_grad():
         constants = prepare_clip(dit, inputs["latents"], clip)
+        reuse = _first_pass(dit, inputs, constants) if second else None
         with _Calls(dit) as calls, Tracer() as tracer:
-            forward(dit, inputs["latents"], inputs["timestep"], constants, KERNELS, gate=routed)
+            forward(dit, inputs["latents"], inputs["timestep"], constants, KERNELS, gate=routed, reuse=reuse)
     turn, quarter = constants.scene.main_rotation.turn, constants.scene.main_rotation.quarter
     table = sum(tensor.nbytes for tensor in (turn, quarter) if tensor is not None)
     tokens = constants.scene.layout.main
-    return Traced(tokens, tracer.measures, table / tokens, calls.constant, calls.router)
+    return Traced(
+        tokens,
+        tracer.measures,
+        table / tokens,
+        _bytes(constants.scene) - constants.scene.target_offset.nbytes,
+        constants.scene.target_offset.nbytes,
+        _bytes([constants.text, constants.audio]),
+        tokens * dit.dim * DTYPE.itemsize,
+        calls.constant,
+        calls.router,
+    )
+
+
+def _first_pass(dit: Any, inputs: dict[str, Tensor], constants: Any) -> Any:
+    """What the first pass of a step leaves to the second."""
+    from ..cointeract_core.host.dit import KERNELS
+    from ..cointeract_core.model.forward import forward
+    from ..cointeract_core.model.reuse import StepReuse
+
+    class Kept(StepReuse):
+        """Without the comparisons of numbers, of which this device has none."""
+
+        def time(self, timestep: Tensor, build: Any) -> Any:
+            self.kept_time = getattr(self, "kept_time", None) or build()
+            return self.kept_time
+
+        def attended(self, latents: Tensor, timestep: Tensor, scene: Any, build: Any) -> Tensor:
+            if not hasattr(self, "kept_tokens"):
+                self.kept_tokens = build()
+            return self.kept_tokens
+
+    reuse = Kept()
+    forward(dit, inputs["latents"], inputs["timestep"], constants, KERNELS, gate=True, reuse=reuse)
+    return reuse
+
+
+def _bytes(constants: Any) -> int:
+    from ..cointeract_core.host.cache import tensors_in
+
+    return sum(tensor.nbytes for tensor in tensors_in(constants))
 
 
 def trace_host(dit: Any, size: str) -> Traced:
@@ -117,7 +162,7 @@ def trace_host(dit: Any, size: str) -> Traced:
             control_video=inputs["latents"],
             reference_motion=inputs["motion"],
         )
-    return Traced(calls.tokens, tracer.measures, 0.0, calls.constant, calls.router)
+    return Traced(calls.tokens, tracer.measures, 0.0, constant_projections=calls.constant, router_calls=calls.router)
 
 
 def _inputs(size: str) -> dict[str, Tensor]:

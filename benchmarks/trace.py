@@ -30,13 +30,16 @@ def measure() -> dict[str, Any]:
     routed = {size: model14b.trace_ours(ours, size) for size in model14b.SIZES}
     unrouted = {size: model14b.trace_ours(ours, size, routed=False) for size in model14b.SIZES}
     plain = {size: model14b.trace_ours(bare, size) for size in model14b.SIZES}
+    second = {size: model14b.trace_ours(ours, size, second=True) for size in model14b.SIZES}
+    memory = part("memory14b").report(part("memory14b").build_base_model(), routed, second)
     parameters = model14b.parameters(ours)
-    verdicts = list(budgets.judge(routed, unrouted, plain, parameters))
+    verdicts = [*budgets.judge(routed, unrouted, plain, parameters), *budgets.judge_memory(memory)]
     sizes = {}
     for size, traced in routed.items():
         hosted = model14b.trace_host(theirs, size)
         columns = {
             "ours": budgets.numbers(traced),
+            "ours, second pass": budgets.numbers(second[size]),
             "ours from timestep 900": budgets.numbers(unrouted[size]),
             "budget": budgets.BUDGETS[size],
             "host": budgets.numbers(hosted),
@@ -50,6 +53,7 @@ def measure() -> dict[str, Any]:
     return {
         "parameters": {"ours": parameters, "host": model14b.parameters(theirs), "official": budgets.PARAMETERS},
         "sizes": sizes,
+        "memory": memory,
         "budgets": [
             {"name": verdict.name, "value": verdict.value, "allowed": verdict.allowed, "ok": verdict.ok}
             for verdict in verdicts
@@ -68,11 +72,25 @@ def _as_text(report: dict[str, Any]) -> str:
             shown = [_shown(values[name], unit, size) for name, (unit, size) in zip(names, UNITS, strict=True)]
             lines.append(f"  {column:24}" + "".join(f"{value:>20}" for value in shown))
         lines.append("")
+    lines += _memory_as_text(report["memory"])
     for budget in report["budgets"]:
         verdict = "ok  " if budget["ok"] else "FAIL"
         lines.append(f"{verdict}  {budget['name']}: {budget['value']:,.0f}, allowed {budget['allowed']:,.0f}")
     lines.append("every budget holds" if report["ok"] else "a budget does not hold")
     return "\n".join(lines) + "\n"
+
+
+def _memory_as_text(memory: dict[str, Any]) -> list[str]:
+    lines = ["video memory of sampling, GB (without CUDA's own)"]
+    for precision, found in memory["weights"].items():
+        parked = found["whole"] - found["resident"]
+        lines.append(f"  weights in {precision}: {found['resident'] / 1e9:.2f}, {parked / 1e9:.2f} parked")
+    for size, found in memory["sizes"].items():
+        parts = ("peak of a pass", "constants of a clip", "first attention", "pose tokens", "estimate for the host")
+        lines.append(f"  {size}: " + ", ".join(f"{part} {found[part] / 1e9:.2f}" for part in parts))
+        sums = ", ".join(f"{precision} {value / 1e9:.2f}" for precision, value in found["video memory"].items())
+        lines.append(f"  {size} in all, without a pose: {sums}")
+    return [*lines, ""]
 
 
 def _shown(value: float, unit: str, size: float) -> str:

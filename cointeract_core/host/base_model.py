@@ -19,8 +19,9 @@ from .skeleton import model_shapes
 PRODUCT, PRODUCT_SCALE, FACE_MASK = "cointeract_product", "cointeract_product_scale", "cointeract_face_mask"
 # motion tokens in units of one latent's tokens: 1x in full, 2x a quarter, 4x four sixteenths
 MOTION_TOKEN_SHARE = MOTION_1X_LATENTS + 1 / PATCH**2 + 4 / PATCH**4
-# memory of a forward in rows of the sequence: 6.0 at its peak (benchmarks/trace.py), and one kept from pass to pass
-ROWS_AT_PEAK, ROWS_KEPT = 6.0, 1.0
+# memory of a forward in rows of the sequence: 6.0 at its peak (benchmarks/trace.py); kept are the first attention from
+# pass to pass, and the tokens of a pose
+ROWS_AT_PEAK, ROWS_KEPT = 6.0, 2.0
 MARGIN = 1.15  # for what attention kernels and 8-bit products keep beside their inputs, and for gaps
 AUDIO_ROWS = 12  # per latent frame and injection: keys and values of five tokens, shift and scale
 
@@ -54,16 +55,20 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         return super().load_model_weights(sd, unet_prefix, **kwargs)
 
     def memory_required(self, input_shape: Any, cond_shapes: dict[str, Any] | None = None) -> float:
-        """Bytes of a forward beside the weights, counted in tokens; the host asks before it loads and before each pass.
+        """Bytes of a forward beside the weights; the host asks before it loads, and before each pass.
 
         Args:
             input_shape: `[B, 16, F, h, w]`.
             cond_shapes: shapes of person, product and motion latents, by condition.
         """
-        cond_shapes = cond_shapes or {}
-        lean = comfy.model_management.xformers_enabled() or comfy.model_management.pytorch_attention_flash_attention()
-        if not lean:  # attention that holds its scores: the host has an estimate of its own for that
-            return super().memory_required(input_shape, cond_shapes)
+        management = comfy.model_management
+        if management.xformers_enabled() or management.pytorch_attention_flash_attention():
+            return self.memory_of_tokens(input_shape, cond_shapes or {})
+        # attention that holds its scores: the host has an estimate of its own for that
+        return super().memory_required(input_shape, cond_shapes or {})
+
+    def memory_of_tokens(self, input_shape: Any, cond_shapes: dict[str, Any]) -> float:
+        """The same where attention keeps nothing but its inputs and output."""
         shapes = [input_shape]
         for name in self.memory_usage_factor_conds:
             process = self.memory_usage_shape_process.get(name, list)

@@ -43,7 +43,7 @@ class ClipCache:
         Returns:
             bytes let go.
         """
-        freed = sum({tensor.data_ptr(): tensor.nbytes for tensor in _tensors(list(self._kept.values()))}.values())
+        freed = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors_in(list(self._kept.values()))}.values())
         freed += self.step.free()
         self._kept.clear()
         return freed
@@ -53,16 +53,16 @@ class ClipCache:
         return replace(constants, scene=known[0]) if known else constants
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def tensors_in(value: Any) -> list[Tensor]:
     """Every tensor in nested constants."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return [tensor for item in value for tensor in _tensors(item)]
+        return [tensor for item in value for tensor in tensors_in(item)]
     if hasattr(value, "__dataclass_fields__"):
-        return _tensors([getattr(value, field.name) for field in fields(value)])
+        return tensors_in([getattr(value, field.name) for field in fields(value)])
     return []
 
 
