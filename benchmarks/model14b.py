@@ -56,9 +56,9 @@ class Traced:
     router_calls: int = 0
 
 
-def set_up() -> None:
+def set_up(cpu: bool = True) -> None:
     """Settle the host; call this before anything else here."""
-    prepare(cpu=True)
+    prepare(cpu=cpu)
     use_torch_attention()
 
 

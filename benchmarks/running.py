@@ -23,7 +23,12 @@ Report = dict[str, Any]
 
 
 def run(
-    program: str, about: str, arguments: list[str], measure: Callable[[], Report], as_text: Callable[[Report], str]
+    program: str,
+    about: str,
+    arguments: list[str],
+    measure: Callable[..., Report],
+    as_text: Callable[[Report], str],
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> int:
     """Find a host, then measure and print; 0 only where the report says ok.
 
@@ -32,10 +37,13 @@ def run(
         about: its docstring.
         measure: what to do once the pack can be imported as `PACK`.
         as_text: its report for people; `--json` prints it for machines.
+        add_arguments: declares more arguments; `measure` is given all of them then.
     """
     name = Path(program).stem
     parser = argparse.ArgumentParser(prog=name, description=about.split("\n", maxsplit=1)[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    if add_arguments is not None:
+        add_arguments(parser)
     options = parser.parse_args(arguments)
     if HOST not in os.environ or importlib.util.find_spec("torch") is None:
         return _run_in_host(program, arguments)
@@ -44,7 +52,7 @@ def run(
     package.__path__ = [str(ROOT)]
     sys.modules[PACK] = package
     logging.getLogger().setLevel(logging.ERROR)
-    report = measure()
+    report = measure() if add_arguments is None else measure(options)
     sys.stdout.write(json.dumps(report, indent=1) + "\n" if options.json else as_text(report))
     return 0 if report["ok"] else 1
 

@@ -1,0 +1,66 @@
+"""Time our transformer beside the authors' and the host's, with the same random weights, and check that they agree.
+
+    python3 benchmarks/compare.py --reference PATH_TO_THE_AUTHORS_CHECKOUT [--json]
+    python3 benchmarks/compare.py --reference PATH --size 480p --device cuda        # 14B; 720p likewise
+
+Everything runs in one process, in turn, with PyTorch's attention: medians of nine rounds, and ratios of medians. The
+authors' code runs twice a round; where its two medians lie more than 2 % apart, the run is marked as noisy. Goals are
+those of docs/performance.md; a ratio without one is printed for information. Times are not asserted: the exit status is
+0 where the predictions agree.
+
+A ComfyUI is taken from COINTERACT_COMFYUI, or set up in the checkout as the other scripts do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from running import part, run
+
+ROUNDS = 9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this program takes beside `--json`."""
+    parser.add_argument("--reference", type=Path, required=True, help="a checkout of luoxyhappy/CoInteract")
+    parser.add_argument("--size", choices=("small", "480p", "720p"), default="small", help="480p and 720p are 14B")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are taken")
+    parser.add_argument("--cases", default="forward,step,clip", help="which to time, with commas between")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything; plain values."""
+    part("model14b").set_up(cpu=options.device == "cpu")
+    cases = options.cases.split(",")
+    try:
+        return part("rounds").compare(
+            options.reference, options.size, options.device, options.rounds, cases, sys.stderr.write
+        )
+    except part("reference").CheckoutError as error:
+        raise SystemExit(f"{error}") from error
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    lines = [f"{report['date']}, {report['hardware']}, PyTorch {report['torch']}", report["what"], ""]
+    lines.append("largest difference to the authors: " + f"{report['difference']:.1e}, allowed {report['allowed']:.0e}")
+    lines += ["", f"{'':34}{'median':>12}{'spread':>9}"]
+    for name, found in report["times"].items():
+        lines.append(f"{name:34}{1000 * found['median']:>9.1f} ms{100 * found['spread']:>8.1f}%")
+    lines += ["", f"{'':44}{'found':>9}{'goal':>9}"]
+    for row in report["ratios"]:
+        goal = "" if row["goal"] is None else f"{row['sign']} {row['goal']:g}"
+        verdict = "" if row["ok"] is None else ("  holds" if row["ok"] else "  MISSED")
+        lines.append(f"{row['name']:44}{row['value']:>9.3f}{goal:>9}{verdict}")
+    for name, value in report["memory"].items():
+        lines.append(f"{name:44}{value / 1e9:>6.2f} GB")
+    if report["noisy"]:
+        lines.append(f"noisy: the authors' two medians lie {100 * report['repeat']:.1f} % apart")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(run(__file__, __doc__, sys.argv[1:], measure, _as_text, add_arguments))
