@@ -11,7 +11,6 @@ from ..cointeract_core.model.modulation import modulated
 from ..cointeract_core.model.positions import rotate, rotation
 from .contest import Entry
 
-
 REPEATS = 20  # in one round: a piece takes about a millisecond
 
 

@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from workflow_graphs import FILES, Node, ad_nodes, groups, train_groups, train_nodes
+from workflow_graphs import FILES, Node, ad_nodes, fast_nodes, groups, train_groups, train_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -123,6 +123,7 @@ def main() -> None:
     with urllib.request.urlopen(parser.parse_args().server + "/object_info") as answer:
         info = json.load(answer)
     graphs = {"cointeract_ad": (ad_nodes(False), groups(False)), "cointeract_ad_pose": (ad_nodes(True), groups(True))}
+    graphs["cointeract_ad_fast"] = (fast_nodes(), groups(False))
     graphs["cointeract_train_lora"] = (train_nodes(), train_groups())
     for name, (nodes, boxes) in graphs.items():
         page = page_format(nodes, info, boxes)

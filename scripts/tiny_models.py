@@ -28,6 +28,7 @@ REAL_TO_TINY = {
     "wan2.2_s2v_14B_fp8_scaled.safetensors": "wan2.2_s2v_14B_tiny.safetensors",
     "checkpoint.safetensors": "cointeract_tiny.safetensors",
     "checkpoint_pose.safetensors": "cointeract_pose_tiny.safetensors",
+    "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors": "wan2.2_4steps_tiny.safetensors",
     "wan_2.1_vae.safetensors": "wan_2.1_vae_tiny.safetensors",
     "umt5_xxl_fp8_e4m3fn_scaled.safetensors": "umt5_xxl_tiny.pt",
     "wav2vec2_large_xlsr53_chinese_fp32.safetensors": "wav2vec2_large_xlsr53_chinese_tiny.pt",
@@ -56,9 +57,26 @@ def base_shapes() -> Shapes:
     return _shapes(WanModel_S2V, dim=DIM, ffn_dim=FFN, num_heads=HEADS, num_layers=LAYERS)
 
 
+def fast_shapes() -> Shapes:
+    """A step-distilled LoRA as it is shipped for ComfyUI, on the layers of Wan2.2 text-to-video."""
+    linear = {f"{name}.{part}": (DIM, DIM) for name in _attentions() for part in "qkvo"}
+    for n in range(LAYERS):
+        linear |= {f"blocks.{n}.ffn.0": (FFN, DIM), f"blocks.{n}.ffn.2": (DIM, FFN)}
+    shapes: Shapes = {}
+    for name, (rows, columns) in linear.items():
+        shapes[f"diffusion_model.{name}.lora_down.weight"] = (LORA_RANK, columns)
+        shapes[f"diffusion_model.{name}.lora_up.weight"] = (rows, LORA_RANK)
+        shapes[f"diffusion_model.{name}.alpha"] = ()
+    return shapes
+
+
+def _attentions() -> list[str]:
+    return [f"blocks.{n}.{kind}_attn" for n in range(LAYERS) for kind in ("self", "cross")]
+
+
 def adapter_shapes() -> Shapes:
     """A CoInteract adapter under its authors' names: LoRA, router and experts."""
-    attention = [f"blocks.{n}.{kind}_attn" for n in range(LAYERS) for kind in ("self", "cross")]
+    attention = _attentions()
     attention += [f"audio_injector.injector.{n}" for n in range(AUDIO_INJECTORS)]
     linear = {f"{name}.{part}": (DIM, DIM) for name in attention for part in "qkvo"}
     for n in range(LAYERS):
@@ -124,6 +142,8 @@ def weights(shapes: Shapes, dtype: torch.dtype, draw: Callable[[str, tuple[int, 
             state[name] = torch.zeros(shape, dtype=dtype)
         elif leaf in {"gamma", "original0"} or (leaf == "weight" and len(shape) == 1):
             state[name] = torch.ones(shape, dtype=dtype)  # norms, and the length of a weight-normed convolution
+        elif leaf == "alpha":
+            state[name] = torch.tensor(float(LORA_RANK), dtype=dtype)
         elif name == "casual_audio_encoder.weights":
             state[name] = torch.full(shape, 0.01, dtype=dtype)  # as the host starts it: the mean of 25 layers
         else:
@@ -199,7 +219,7 @@ def write(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    places = {name: folder / name for name in ("diffusion_models", "model_patches", "vae")}
+    places = {name: folder / name for name in ("diffusion_models", "model_patches", "loras", "vae")}
     places |= {name: folder / name for name in ("text_encoders", "audio_encoders")}
     for place in places.values():
         place.mkdir(parents=True, exist_ok=True)
@@ -211,6 +231,10 @@ def write(folder: Path) -> None:
     for number, real in enumerate(("checkpoint.safetensors", "checkpoint_pose.safetensors")):
         state = weights(adapter_shapes(), torch.bfloat16, lambda name, shape, n=number: random(f"{n} {name}", shape))
         save_file(state, places["model_patches"] / tiny[real])
+    save_file(
+        weights(fast_shapes(), torch.bfloat16, random),
+        places["loras"] / tiny["wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"],
+    )
     vae = weights(vae_shapes(), torch.float32, random)
     vae[VAE_LAST] = vae[VAE_LAST] * VAE_WIDER
     save_file(vae, places["vae"] / tiny["wan_2.1_vae.safetensors"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ class SampleSettings:
         cfg: guidance scale; 1 runs one pass per step.
         shift: pushes the schedule towards high noise.
         sampler, scheduler: names from `sampler_names` and `scheduler_names`.
+        negative_until: part of the steps, from the first on, that run the negative pass too.
     """
 
     seed: int
@@ -50,6 +52,25 @@ class SampleSettings:
     shift: float
     sampler: str
     scheduler: str
+    negative_until: float = 1.0
+
+
+class PartlyGuided(comfy.samplers.CFGGuider):
+    """The host's guidance, without its negative pass from some noise level on."""
+
+    def set_alone_from(self, sigma: float) -> None:
+        """Below and at this noise level the prompt alone is followed; half the work of a step."""
+        self._alone_from = sigma
+
+    def predict_noise(self, x: Tensor, timestep: Tensor, model_options: Any = None, seed: int | None = None) -> Tensor:
+        """The host's entry, once per call of the model: samplers may make several in a step, so the noise decides."""
+        guidance = self.cfg
+        if float(timestep.max()) <= self._alone_from:
+            self.cfg = 1.0
+        try:
+            return super().predict_noise(x, timestep, model_options or {}, seed)
+        finally:
+            self.cfg = guidance
 
 
 def with_shift(patcher: Any, shift: float) -> Any:
@@ -103,7 +124,7 @@ def sample_clip(
         seed: of this clip.
         callback: called after every step.
     """
-    guider = comfy.samplers.CFGGuider(patcher)
+    guider = _guider(patcher, settings, sigmas)
     guider.set_conds(conditions.positive, conditions.negative)
     guider.set_cfg(settings.cfg)
     return guider.sample(
@@ -115,6 +136,14 @@ def sample_clip(
         disable_pbar=True,
         seed=seed,
     )
+
+
+def _guider(patcher: Any, settings: SampleSettings, sigmas: Tensor) -> Any:
+    if settings.negative_until >= 1:
+        return comfy.samplers.CFGGuider(patcher)
+    guider = PartlyGuided(patcher)
+    guider.set_alone_from(float(sigmas[math.ceil(settings.negative_until * (len(sigmas) - 1))]))
+    return guider
 
 
 def clip_sampler(

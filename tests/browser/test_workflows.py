@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-MAKING = ("cointeract_ad", "cointeract_ad_pose")  # videos; `test_training` runs the other one
+MAKING = ("cointeract_ad", "cointeract_ad_fast", "cointeract_ad_pose")  # videos; `test_training` runs the other one
 WORKFLOWS = (*MAKING, "cointeract_train_lora")
 RUN_LIMIT = 240  # seconds
 

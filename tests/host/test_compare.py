@@ -26,8 +26,8 @@ def test_a_folder_without_their_program(host, repo, tmp_path):
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.strip().splitlines() == [
-        f"{tmp_path} lacks diffsynth/models/wan_video_dit_s2v.py, but a checkout of luoxyhappy/CoInteract was expected; "
-        "clone it and name its folder."
+        f"{tmp_path} lacks diffsynth/models/wan_video_dit_s2v.py, but a checkout of luoxyhappy/CoInteract was "
+        "expected; clone it and name its folder."
     ]
 
 
