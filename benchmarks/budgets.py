@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .model14b import Traced
+from .tracing import Measures
 
 TERA, PETA, GIGA = 1e12, 1e15, 1e9
 
@@ -40,11 +41,17 @@ class Verdict:
 MEMORY = {"480p": {"bf16": 31 * GIGA, "fp8": 18 * GIGA}, "720p": {"bf16": 34.5 * GIGA, "fp8": 21.5 * GIGA}}
 PARKED = 3_707_400_960  # parameters
 ESTIMATE_OVER_NEED = 1.3  # by how much the host may be told too much
+# of decoding the end of a later clip, as parts of the host's decoding of all of it
+DECODING = {"FLOPs": 0.70, "bytes moved": 0.65, "peak activation": 1.0}
 
 
 def numbers(traced: Traced) -> tuple[float, float, float, float]:
     """The four numbers of `NAMES`."""
-    measures = traced.measures
+    return measured(traced.measures)
+
+
+def measured(measures: Measures) -> tuple[float, float, float, float]:
+    """The four numbers of `NAMES`."""
     return measures.kernels, measures.bytes_moved, measures.peak_bytes, measures.flops
 
 
@@ -88,3 +95,10 @@ def judge_memory(memory: dict[str, Any]) -> Iterator[Verdict]:
         needed, told = sum(found[part] for part in parts), found["estimate for the host"]
         yield Verdict(f"{size} memory the host is not told of", max(needed - told, 0), 0)
         yield Verdict(f"{size} memory the host is told of", told, needed * ESTIMATE_OVER_NEED)
+
+
+def judge_decoding(decoding: dict[str, Any]) -> Iterator[Verdict]:
+    """Budgets of decoding, by size."""
+    for size, found in decoding.items():
+        for name, part in DECODING.items():
+            yield Verdict(f"{size} decoding, {name}", found["ours"][name], part * found["host"][name])

@@ -32,8 +32,13 @@ def measure() -> dict[str, Any]:
     plain = {size: model14b.trace_ours(bare, size) for size in model14b.SIZES}
     second = {size: model14b.trace_ours(ours, size, second=True) for size in model14b.SIZES}
     memory = part("memory14b").report(part("memory14b").build_base_model(), routed, second)
+    decoding = {size: _decoding(size) for size in model14b.SIZES}
     parameters = model14b.parameters(ours)
-    verdicts = [*budgets.judge(routed, unrouted, plain, parameters), *budgets.judge_memory(memory)]
+    verdicts = [
+        *budgets.judge(routed, unrouted, plain, parameters),
+        *budgets.judge_memory(memory),
+        *budgets.judge_decoding(decoding),
+    ]
     sizes = {}
     for size, traced in routed.items():
         hosted = model14b.trace_host(theirs, size)
@@ -54,6 +59,7 @@ def measure() -> dict[str, Any]:
         "parameters": {"ours": parameters, "host": model14b.parameters(theirs), "official": budgets.PARAMETERS},
         "sizes": sizes,
         "memory": memory,
+        "decoding": decoding,
         "budgets": [
             {"name": verdict.name, "value": verdict.value, "allowed": verdict.allowed, "ok": verdict.ok}
             for verdict in verdicts
@@ -72,12 +78,32 @@ def _as_text(report: dict[str, Any]) -> str:
             shown = [_shown(values[name], unit, size) for name, (unit, size) in zip(names, UNITS, strict=True)]
             lines.append(f"  {column:24}" + "".join(f"{value:>20}" for value in shown))
         lines.append("")
-    lines += _memory_as_text(report["memory"])
+    lines += [*_memory_as_text(report["memory"]), *_decoding_as_text(report["decoding"])]
     for budget in report["budgets"]:
         verdict = "ok  " if budget["ok"] else "FAIL"
         lines.append(f"{verdict}  {budget['name']}: {budget['value']:,.0f}, allowed {budget['allowed']:,.0f}")
     lines.append("every budget holds" if report["ok"] else "a budget does not hold")
     return "\n".join(lines) + "\n"
+
+
+def _decoding(size: str) -> dict[str, dict[str, float]]:
+    """Decoding one later clip: the four numbers of ours and the host's, and the authors' FLOPs."""
+    budgets, vae14b = part("budgets"), part("vae14b")
+    found = {
+        name: dict(zip(budgets.NAMES, budgets.measured(measures), strict=True))
+        for name, measures in vae14b.trace_decoding(size).items()
+    }
+    return {**found, "official": {"FLOPs": found["host"]["FLOPs"] * vae14b.AUTHORS_TILES[size]}}
+
+
+def _decoding_as_text(decoding: dict[str, Any]) -> list[str]:
+    lines = ["decoding a later clip: 80 frames behind 73 that are known"]
+    for size, found in decoding.items():
+        for column, values in found.items():
+            units = dict(zip(("kernels", "bytes moved", "peak activation", "FLOPs"), UNITS, strict=True))
+            shown = ", ".join(f"{name} {_shown(value, *units[name])}" for name, value in values.items())
+            lines.append(f"  {size} {column}: {shown}")
+    return [*lines, ""]
 
 
 def _memory_as_text(memory: dict[str, Any]) -> list[str]:

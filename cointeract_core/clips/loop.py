@@ -18,7 +18,7 @@ from ..constants import CLIP_FRAMES
 from .plan import ClipPlan, VideoPlan
 
 Sample = Callable[[ClipPlan, "Tensor | None"], Tensor]
-Decode = Callable[[Tensor], Tensor]
+Decode = Callable[[Tensor, int], Tensor]  # latents, and how many of the last frames are wanted
 Encode = Callable[[Tensor], Tensor]
 
 
@@ -47,7 +47,7 @@ def decode_target(target: Tensor, before: Tensor, decode: Decode) -> Tensor:
     Returns:
         `[80, H, W, 3]` in 0-1.
     """
-    return decode(torch.cat([before.to(target), target], dim=2))[-CLIP_FRAMES:]
+    return decode(torch.cat([before.to(target), target], dim=2), CLIP_FRAMES)
 
 
 def run_clips(
@@ -68,7 +68,7 @@ def run_clips(
         plan: from `plan_video`.
         person: person latent `[1, 16, 1, h, w]`.
         sample: makes the latents of a clip from its plan and the motion latents `[1, 16, 19, h, w]`, or None.
-        decode: latents to frames `[F, H, W, 3]` in 0-1.
+        decode: the last frames `[F, H, W, 3]` of latents, in 0-1.
         encode: frames to latents.
         eight_bit_hand_over: cut frames to 8 bits before they go anywhere, as the authors' program does.
     """

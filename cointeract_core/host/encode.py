@@ -19,11 +19,6 @@ def encode_frames(vae: Any, frames: Tensor) -> Tensor:
     return vae.encode(frames[..., :3])
 
 
-def decode_latents(vae: Any, latents: Tensor) -> Tensor:
-    """Latents `[1, 16, T, h, w]` to frames `[4 T - 3, H, W, 3]` in 0-1."""
-    return vae.decode(latents)[0]
-
-
 def encode_speech(encoder: Any, mono: Tensor) -> Tensor:
     """Hidden states of speech.
 

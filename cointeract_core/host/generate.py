@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,8 @@ from ..clips.loop import run_clips
 from ..clips.parts import ClipScene, FinishedVideo
 from ..clips.writer import ClipWriter
 from ..constants import VIDEO_FPS
-from .encode import decode_latents, encode_frames
+from .decode import decode_last
+from .encode import encode_frames
 from .memory import check_room, forward_memory
 from .output import new_video_paths
 from .progress import RunProgress
@@ -56,10 +58,10 @@ def generate_video(
     path, work = new_video_paths(filename_prefix, size.width, size.height)
     writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
 
-    def announced(what: str, work_on: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def call(tensor: Tensor) -> Tensor:
+    def announced(what: str, work_on: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*inputs: Any) -> Tensor:
             progress.say(f"{writer.frames} of {plan.frames} frames done, {what}")
-            return work_on(tensor)
+            return work_on(*inputs)
 
         return call
 
@@ -67,8 +69,8 @@ def generate_video(
         plan,
         scene.person.latent,
         sample=clip_sampler(model, scene, settings, sigmas, progress.callback, speech_to_face=speech_to_face),
-        decode=announced("decoding the next clip", lambda latents: decode_latents(vae, latents)),
-        encode=announced("encoding motion frames", lambda frames: encode_frames(vae, frames)),
+        decode=announced("decoding the next clip", partial(decode_last, vae)),
+        encode=announced("encoding motion frames", partial(encode_frames, vae)),
         eight_bit_hand_over=scene.speech.reference_behaviour,
     )
     for clip in clips:

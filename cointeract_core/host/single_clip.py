@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -15,7 +16,8 @@ from ..constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS
 from ..errors import InputError
 from .check_files import check_vae
 from .conds import ClipConditions, clip_conditions
-from .encode import decode_latents, encode_frames
+from .decode import decode_last
+from .encode import encode_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +86,4 @@ def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:
             f"latent has shape {tuple(target.shape)}, but clip expects (1, {', '.join(map(str, expected))}); "
             "sample the latent that Clip Conditioning gives."
         )
-    return decode_target(target[:1], before, lambda latents: decode_latents(vae, latents))[: context.plan.keep_frames]
+    return decode_target(target[:1], before, partial(decode_last, vae))[: context.plan.keep_frames]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..training.footage import read_audio
 from ..training.memory import Memory
 from ..training.preflight import CheckedRow
 from .conds import clip_conditions
-from .encode import decode_latents
+from .decode import decode_last
 from .encoders import load_vae
 from .sampling import PUBLISHED_SCHEDULE, SampleSettings, make_sigmas, sample_clip, with_shift
 from .training_model import TrainingModel
@@ -91,6 +92,6 @@ class SampleMaker:
         sigmas = make_sigmas(patcher, self._settings)
         target = sample_clip(patcher, conditions, self._settings, sigmas, SEED)
         vae = load_vae(self._vae)
-        return decode_target(target, sample.person, lambda tensor: decode_latents(vae, tensor))[
+        return decode_target(target, sample.person, partial(decode_last, vae))[
             : latents * TEMPORAL_STRIDE
         ]

@@ -22,12 +22,13 @@ class Recorder:
         self.sampled.append((clip.index, motion))
         return torch.full((1, 16, 20, 2, 2), float(clip.index + 1))
 
-    def decode(self, latents):
+    def decode(self, latents, wanted):
         self.decoded.append(latents)
         frames = 4 * latents.shape[2] - 3
         shade = (latents[0, 0, -1, 0, 0] - 1) * CLIP_FRAMES
         # the last frame of every decode is the last frame of its clip
-        return ((shade + torch.arange(frames) - (frames - CLIP_FRAMES)) / 1000).view(-1, 1, 1, 1).expand(-1, 4, 4, 3)
+        shades = (shade + torch.arange(frames) - (frames - CLIP_FRAMES)) / 1000
+        return shades.view(-1, 1, 1, 1).expand(-1, 4, 4, 3)[-wanted:]
 
     def encode(self, frames):
         self.encoded.append(frames)
