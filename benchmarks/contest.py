@@ -78,6 +78,18 @@ class Contest:
             _OurForward(module, self.passes, experts if product is None else product),
         )
 
+    def ours_fp8(self) -> Entry:
+        """Ours with every weight matrix in float8, brought to the precision of its input for each product."""
+        settings = self.size.settings
+        module = plain_dit(settings, "meta", self.dtype, cast=True, expert_hidden=self.size.expert_hidden)
+        layers = {name for name, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
+        weights = {
+            name: tensor.to(torch.float8_e4m3fn) if name.removesuffix(".weight") in layers else tensor
+            for name, tensor in self.weights.items()
+        }
+        module.load_state_dict(weights, assign=True)
+        return Entry("ours, fp8", self, _OurForward(module, self.passes, product=True))
+
     def host(self) -> Entry:
         """The host's own class."""
         module = plain_s2v(self.size.settings, "meta", self.dtype)

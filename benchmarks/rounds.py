@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, EXPERT_HIDDEN, TEXT_TOKENS
 from .contest import Contest, Entry, Size
+from .memory14b import build_base_model, weights
 from .micro import micro_cases
 from .model14b import BACKBONE, SIZES, build_ours, trace_ours
 from .reference import Reference
@@ -48,8 +49,15 @@ GOALS: dict[tuple[str, str], dict[str, tuple[str, float]]] = {
         "forward, ours / authors": ("<=", 0.85),
         "forward, experts on / none": ("<=", 1.025),
         "part of 790 TFLOP/s": (">=", 0.80),
+        "video memory, bf16, GB": ("<=", 31.0),
+        "video memory, fp8, GB": ("<=", 18.0),
     },
-    ("cuda", "720p"): {"forward, ours / authors": ("<=", 0.91), "forward, experts on / none": ("<=", 1.015)},
+    ("cuda", "720p"): {
+        "forward, ours / authors": ("<=", 0.91),
+        "forward, experts on / none": ("<=", 1.015),
+        "video memory, bf16, GB": ("<=", 34.5),
+        "video memory, fp8, GB": ("<=", 21.5),
+    },
 }
 
 
@@ -75,17 +83,17 @@ def compare(
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     contest = Contest(Reference(checkout), size_of(size), device, dtype)
     authors, ours, plain, host = contest.authors(), contest.ours(), contest.ours(experts=False), contest.host()
-    routed_off = contest.ours(experts=False, product=True)
+    routed_off, fp8 = contest.ours(experts=False, product=True), contest.ours_fp8()
     difference = _difference(authors.forward(), ours.forward())
     medians, times = {}, {}
-    for group in _groups(cases, authors, ours, plain, host, routed_off):
+    for group in _groups(cases, authors, ours, plain, host, routed_off, fp8):
         say(f"timing {', '.join(case.name for case in group)}\n")
         for name, seconds in time_in_turn(group, rounds, device).items():
             medians[name] = statistics.median(seconds)
             times[name] = {"median": medians[name], "spread": (max(seconds) - min(seconds)) / medians[name]}
     repeats = [abs(medians[name] / medians[f"{name} again"] - 1) for name in medians if f"{name} again" in medians]
-    memory = {entry.name: peak(entry) for entry in (authors, ours, host)} if device == "cuda" else {}
-    ratios = _ratios(medians, size, device)
+    memory = {entry.name: peak(entry) for entry in (authors, ours, fp8, host)} if device == "cuda" else {}
+    ratios = _ratios(medians, size, device) | _in_all(memory, size)
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(device),
@@ -102,7 +110,9 @@ def compare(
     }
 
 
-def _groups(cases: list[str], authors: Entry, ours: Entry, plain: Entry, host: Entry, off: Entry) -> list[list[Case]]:
+def _groups(
+    cases: list[str], authors: Entry, ours: Entry, plain: Entry, host: Entry, off: Entry, fp8: Entry
+) -> list[list[Case]]:
     """What is timed in turn."""
     groups = []
     if "forward" in cases:
@@ -115,7 +125,7 @@ def _groups(cases: list[str], authors: Entry, ours: Entry, plain: Entry, host: E
             ]
 
         routed = {"forward, authors": authors, "forward, ours": ours, "forward, authors again": authors}
-        groups.append(forwards(500.0, {**routed, "forward, ours without experts": off}))
+        groups.append(forwards(500.0, {**routed, "forward, ours without experts": off, "forward, ours fp8": fp8}))
         groups.append(forwards(500.0, {"forward, host": host, "forward, ours plain": plain}))
         groups.append(forwards(980.0, {"forward from 900, authors": authors, "forward from 900, ours": ours}))
     for case, names in (("step", ("step, authors", "step, ours")), ("clip", ("clip, authors", "clip, ours"))):
@@ -149,6 +159,7 @@ def _ratios(medians: dict[str, float], size: str, device: str) -> dict[str, floa
         "forward from 900, authors / ours": ("forward from 900, authors", "forward from 900, ours"),
         "forward, host / ours, plain": ("forward, host", "forward, ours plain"),
         "forward, experts on / none": ("forward, ours", "forward, ours without experts"),
+        "forward, ours fp8 / ours": ("forward, ours fp8", "forward, ours"),
         "step, authors / ours": ("step, authors", "step, ours"),
         "clip, authors / ours": ("clip, authors", "clip, ours"),
         "rotation, authors / ours": ("rotation, authors", "rotation, ours"),
@@ -159,6 +170,18 @@ def _ratios(medians: dict[str, float], size: str, device: str) -> dict[str, floa
         flops = trace_ours(build_ours(), size).measures.flops
         found["part of 790 TFLOP/s"] = flops / medians["forward, ours"] / FLOOR
     return found
+
+
+def _in_all(memory: dict[str, int], size: str) -> dict[str, float]:
+    """GB of video memory with the weights that only make constants parked, where a GPU was measured."""
+    if not memory or size not in SIZES:
+        return {}
+    model = build_base_model()
+    beside = {"bf16": memory["ours"], "fp8": memory["ours, fp8"]}
+    return {
+        f"video memory, {precision}, GB": (weights(model, precision).resident + taken) / 1e9
+        for precision, taken in beside.items()
+    }
 
 
 def judged(name: str, value: float, goals: dict[str, tuple[str, float]]) -> dict[str, Any]:

@@ -140,6 +140,13 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
     return {"tokens": tokens, "kept": kept.bytes, "peak": tracer.measures.peak_bytes}
 
 
+def recipe(card: str) -> Any:
+    """A memory mode by name."""
+    from ..cointeract_core.training.memory import RECIPES
+
+    return RECIPES[card]
+
+
 def _backward(loss: Tensor) -> None:
     """Autograd's engine itself: `Tensor.backward` would leave the tracer's mode for as long as it runs."""
     from torch.autograd.graph import _engine_run_backward

@@ -29,7 +29,6 @@ def measure() -> dict[str, Any]:
     """Trace everything; plain values, as `--json` prints them."""
     model14b, training = part("model14b"), part("training14b")
     model14b.set_up()
-    memory = __import__(f"{model14b.__name__.split('.')[0]}.cointeract_core.training.memory", fromlist=["RECIPES"])
     steps = {hoi: training.trace_step(hoi, recompute=True) for hoi in OFFICIAL}
     plain = {hoi: training.trace_step(hoi, recompute=False) for hoi in OFFICIAL}
     trained = {hoi: training.trained_parameters(hoi != "off") for hoi in OFFICIAL}
@@ -49,7 +48,7 @@ def measure() -> dict[str, Any]:
                 "working set": step.working,
                 "trained parameters": trained[hoi],
                 "official": dict(zip(("between blocks", "working set", "total"), OFFICIAL[hoi], strict=True)),
-                "cards": {card: on_card(memory.RECIPES[card], step, trained[hoi], training) for card in CARDS},
+                "cards": {card: on_card(training.recipe(card), step, trained[hoi], training) for card in CARDS},
             }
             for hoi, step in steps.items()
         },

@@ -27,18 +27,26 @@ def use_torch_attention() -> None:
     args.use_pytorch_cross_attention = True
 
 
-def plain_dit(settings: dict[str, Any], device: str = "cpu", dtype: torch.dtype = torch.float32, **extras: Any) -> Any:
+def plain_dit(
+    settings: dict[str, Any],
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    cast: bool = False,
+    **extras: Any,
+) -> Any:
     """Our transformer outside of any loader, its weights not filled.
 
     Args:
         settings: arguments of the host's constructor.
+        cast: its layers take weights of another precision than their input's.
         extras: arguments of `CoInteractDiT` beyond those.
     """
     import comfy.ops
 
     from .dit import CoInteractDiT
 
-    operations = comfy.ops.manual_cast if dtype == torch.float32 else comfy.ops.disable_weight_init
+    operations = comfy.ops.manual_cast if cast or dtype == torch.float32 else comfy.ops.disable_weight_init
     return CoInteractDiT(**settings, **extras, device=device, dtype=dtype, operations=operations).eval()
 
 

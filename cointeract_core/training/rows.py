@@ -142,7 +142,7 @@ def read_table(path: Path) -> Table:
             )
             problems.append(Problem(number, "all columns", text))
         elif any(cell.strip() for cell in line):
-            rows.append((number, dict(zip(header, line, strict=False))))
+            rows.append((number, dict(zip(header, line, strict=False))))  # cells left out at the end are empty ones
     if not rows and not problems:
         raise InputError(f"The table {path.name} has no rows, but at least one is expected; add one per clip.")
     return Table(path.resolve().parent, tuple(rows), tuple(problems), tuple(notes))

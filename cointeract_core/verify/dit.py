@@ -144,6 +144,7 @@ def _check_inside(golden: Golden, dit: Any, run: Run, tolerance: float) -> Itera
     ours = {f"block{index}.in": tokens for index, tokens in seen.blocks.items()}
     ours |= {f"{name}.in": tokens for name, tokens in seen.inputs.items()}
     texts = seen.outputs["text_embedding"]
+    # a run without HOI stream has one text
     ours |= dict(zip(("context_emb", f"{OFFICIAL_HOI}_context_emb"), texts, strict=False))
     clean, given = seen.outputs["time_projection"][:2]
     ours["t_mod"] = torch.cat([rows.unflatten(1, (6, 1, -1)) for rows in (given, clean)], dim=2)

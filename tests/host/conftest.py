@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +100,18 @@ def scaled_fp8(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             out[name.removesuffix("weight") + "scale_weight"] = scale.reshape(())
     out["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
     return out
+
+
+@pytest.fixture(scope="session")
+def run_benchmark(host: Path, repo: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Run a program of `benchmarks/` in a process of its own: the host chooses its attention when it is imported."""
+
+    def run(program: str, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(repo / "benchmarks" / program), *arguments]
+        environment = {**os.environ, "COINTERACT_COMFYUI": str(host)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.fixture

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,14 +12,8 @@ from cointeract_pack.benchmarks.rounds import Case, judged, time_in_turn
 VARIABLE = "COINTERACT_REFERENCE"
 
 
-def compare(host: Path, repo: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(repo / "benchmarks" / "compare.py"), *arguments]
-    environment = {**os.environ, "COINTERACT_COMFYUI": str(host)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_a_folder_without_their_program(host, repo, tmp_path):
-    done = compare(host, repo, "--reference", str(tmp_path))
+def test_a_folder_without_their_program(run_benchmark, tmp_path):
+    done = run_benchmark("compare.py", "--reference", str(tmp_path))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.strip().splitlines() == [
@@ -32,8 +23,9 @@ def test_a_folder_without_their_program(host, repo, tmp_path):
 
 
 @pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no checkout of luoxyhappy/CoInteract.")
-def test_predictions_agree_with_their_program(host, repo):
-    done = compare(host, repo, "--reference", os.environ[VARIABLE], "--rounds", "1", "--cases", "forward", "--json")
+def test_predictions_agree_with_their_program(run_benchmark):
+    arguments = ("--reference", os.environ[VARIABLE], "--rounds", "1", "--cases", "forward", "--json")
+    done = run_benchmark("compare.py", *arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["difference"] <= report["allowed"]

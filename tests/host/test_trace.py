@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,11 +13,9 @@ from cointeract_pack.benchmarks.tracing import Tracer
 
 
 @pytest.fixture(scope="module")
-def report(host: Path, repo: Path) -> dict:
-    """What the program prints; in a process of its own, for the host chooses its attention when it is imported."""
-    command = [sys.executable, str(repo / "benchmarks" / "trace.py"), "--json"]
-    environment = {**os.environ, "COINTERACT_COMFYUI": str(host)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def report(run_benchmark) -> dict:
+    """What the program prints."""
+    done = run_benchmark("trace.py", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
