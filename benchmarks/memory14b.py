@@ -28,11 +28,6 @@ class Weights:
     whole: int
     resident: int
 
-    @property
-    def parked_share(self) -> float:
-        """Of the bytes that need not be in video memory."""
-        return 1 - self.resident / self.whole
-
 
 def build_base_model() -> Any:
     """The host's model around our transformer, without memory."""

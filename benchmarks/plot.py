@@ -34,8 +34,8 @@ def panels(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, dict[str, 
     ]
     return [
         ("kernels of a pass", numbers("kernels", 1.0)),
-        ("memory traffic of a pass, TB", numbers("bytes moved", 1e12)),
-        ("memory beside the weights, GB", numbers("peak activation", 1e9)),
+        ("traffic of a pass, TB", numbers("bytes moved", 1e12)),
+        ("peak of a pass, GB", numbers("peak activation", 1e9)),
         ("decoding a clip, PFLOP", decoding),
     ]
 

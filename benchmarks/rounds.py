@@ -85,15 +85,13 @@ def compare(
     authors, ours, plain, host = contest.authors(), contest.ours(), contest.ours(experts=False), contest.host()
     routed_off, fp8 = contest.ours(experts=False, product=True), contest.ours_fp8()
     difference = _difference(authors.forward(), ours.forward())
-    medians, times = {}, {}
+    seconds: dict[str, list[float]] = {}
     for group in _groups(cases, authors, ours, plain, host, routed_off, fp8):
         say(f"timing {', '.join(case.name for case in group)}\n")
-        for name, seconds in time_in_turn(group, rounds, device).items():
-            medians[name] = statistics.median(seconds)
-            times[name] = {"median": medians[name], "spread": (max(seconds) - min(seconds)) / medians[name]}
-    repeats = [abs(medians[name] / medians[f"{name} again"] - 1) for name in medians if f"{name} again" in medians]
+        seconds |= time_in_turn(group, rounds, device)
+    repeats = [abs(paired(seconds, name, f"{name} again") - 1) for name in seconds if f"{name} again" in seconds]
     memory = {entry.name: peak(entry) for entry in (authors, ours, fp8, host)} if device == "cuda" else {}
-    ratios = _ratios(medians, size, device) | _in_all(memory, size)
+    ratios = _ratios(seconds, size, device) | _in_all(memory, size)
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(device),
@@ -101,7 +99,7 @@ def compare(
         "what": f"{size}, {dtype}, {rounds} rounds",
         "difference": difference,
         "allowed": ALLOWED[dtype],
-        "times": times,
+        "times": {name: _summary(found) for name, found in seconds.items()},
         "ratios": [judged(name, value, GOALS.get((device, size), {})) for name, value in ratios.items()],
         "memory": {f"peak beside the weights, {name}": value for name, value in memory.items()},
         "repeat": max(repeats, default=0.0),
@@ -152,7 +150,17 @@ def time_in_turn(cases: list[Case], rounds: int, device: str) -> dict[str, list[
     return seconds
 
 
-def _ratios(medians: dict[str, float], size: str, device: str) -> dict[str, float]:
+def paired(seconds: dict[str, list[float]], one: str, other: str) -> float:
+    """Median over rounds of the ratio within a round, which a machine that slows down in between does not bend."""
+    return statistics.median(a / b for a, b in zip(seconds[one], seconds[other], strict=True))
+
+
+def _summary(seconds: list[float]) -> dict[str, float]:
+    middle = statistics.median(seconds)
+    return {"median": middle, "spread": (max(seconds) - min(seconds)) / middle}
+
+
+def _ratios(seconds: dict[str, list[float]], size: str, device: str) -> dict[str, float]:
     pairs = {
         "forward, authors / ours": ("forward, authors", "forward, ours"),
         "forward, ours / authors": ("forward, ours", "forward, authors"),
@@ -165,10 +173,10 @@ def _ratios(medians: dict[str, float], size: str, device: str) -> dict[str, floa
         "rotation, authors / ours": ("rotation, authors", "rotation, ours"),
         "modulation, authors / ours": ("modulation, authors", "modulation, ours"),
     }
-    found = {name: medians[a] / medians[b] for name, (a, b) in pairs.items() if a in medians and b in medians}
-    if device == "cuda" and size in SIZES and "forward, ours" in medians:
+    found = {name: paired(seconds, a, b) for name, (a, b) in pairs.items() if a in seconds and b in seconds}
+    if device == "cuda" and size in SIZES and "forward, ours" in seconds:
         flops = trace_ours(build_ours(), size).measures.flops
-        found["part of 790 TFLOP/s"] = flops / medians["forward, ours"] / FLOOR
+        found["part of 790 TFLOP/s"] = flops / statistics.median(seconds["forward, ours"]) / FLOOR
     return found
 
 

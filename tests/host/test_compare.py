@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from cointeract_pack.benchmarks.rounds import Case, judged, time_in_turn
+from cointeract_pack.benchmarks.rounds import Case, judged, paired, time_in_turn
 
 VARIABLE = "COINTERACT_REFERENCE"
 
@@ -38,6 +38,12 @@ def test_predictions_agree_with_their_program(run_benchmark):
 def test_verdicts(sign, goal, value, ok):
     assert judged("a", value, {"a": (sign, goal)})["ok"] is ok
     assert judged("b", value, {"a": (sign, goal)})["ok"] is None
+
+
+def test_ratios_are_taken_within_a_round():
+    """Both slow down threefold in the last rounds; one is always a quarter slower."""
+    seconds = {"a": [1.25, 3.75, 3.75], "b": [1.0, 3.0, 3.0]}
+    assert paired(seconds, "a", "b") == 1.25
 
 
 def test_cases_run_in_turn_and_the_first_round_does_not_count():
