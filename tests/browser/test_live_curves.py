@@ -101,7 +101,8 @@ def show_run(page, name: str, state: str = "saved") -> None:
 def drawn(page) -> list[str]:
     """Curves that have a line in the chart."""
     read = "lines => [...new Set(lines.filter(l => l.points.length > 1).map(l => l.dataset.curve))]"
-    page.wait_for_timeout(200)  # it is drawn with the next frame
+    # it is drawn with the next frame, which a busy machine may show late
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return page.eval_on_selector_all(f"{PANEL} polyline", read)
 
 

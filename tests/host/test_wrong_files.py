@@ -208,5 +208,5 @@ def test_node_refuses_before_it_runs_and_reports_after(tiny, put):
     put("model_patches", "checkpoint.safetensors", tiny.adapter(rank=8))
     assert before != LoadCoInteractModel.fingerprint_inputs(base=base, adapter=adapter, strength=1.0)
     schema = LoadCoInteractModel.GET_SCHEMA()
-    assert [entry.id for entry in schema.inputs] == ["base", "adapter", "strength", "weight_dtype"]
+    assert [entry.id for entry in schema.inputs] == ["base", "adapter", "strength", "weight_dtype", "experts"]
     assert all(entry.tooltip for entry in schema.inputs)
