@@ -37,6 +37,7 @@ SEED = 20260419
 DIM, FFN, LAYERS, HEADS = 128, 192, 2, 1  # the host takes one head per 128 channels
 AUDIO_INJECTORS = 12  # the host's number, however few the blocks are
 LORA_RANK, EXPERT_HIDDEN = 4, 16
+FAST_RANK, FAST_ALPHA = 8, 1  # the published one has rank 64 and alpha 8, a whole number: an eighth of its product
 VAE_DIM = 2  # the published one has 96; larger ones take most of a run on a CPU
 VAE_LAST, VAE_WIDER = "conv1.weight", 6.0  # makes latents about as wide as the published ones, not lost in noise
 # the width of the text encoder is the transformer's text_dim, which the host does not read off the file
@@ -58,14 +59,14 @@ def base_shapes() -> Shapes:
 
 
 def fast_shapes() -> Shapes:
-    """A step-distilled LoRA as it is shipped for ComfyUI, on the layers of Wan2.2 text-to-video."""
+    """A step-distilled LoRA in the form of the published one, on the layers of Wan2.2 text-to-video."""
     linear = {f"{name}.{part}": (DIM, DIM) for name in _attentions() for part in "qkvo"}
     for n in range(LAYERS):
         linear |= {f"blocks.{n}.ffn.0": (FFN, DIM), f"blocks.{n}.ffn.2": (DIM, FFN)}
     shapes: Shapes = {}
     for name, (rows, columns) in linear.items():
-        shapes[f"diffusion_model.{name}.lora_down.weight"] = (LORA_RANK, columns)
-        shapes[f"diffusion_model.{name}.lora_up.weight"] = (rows, LORA_RANK)
+        shapes[f"diffusion_model.{name}.lora_down.weight"] = (FAST_RANK, columns)
+        shapes[f"diffusion_model.{name}.lora_up.weight"] = (rows, FAST_RANK)
         shapes[f"diffusion_model.{name}.alpha"] = ()
     return shapes
 
@@ -143,7 +144,7 @@ def weights(shapes: Shapes, dtype: torch.dtype, draw: Callable[[str, tuple[int, 
         elif leaf in {"gamma", "original0"} or (leaf == "weight" and len(shape) == 1):
             state[name] = torch.ones(shape, dtype=dtype)  # norms, and the length of a weight-normed convolution
         elif leaf == "alpha":
-            state[name] = torch.tensor(float(LORA_RANK), dtype=dtype)
+            state[name] = torch.tensor(FAST_ALPHA)
         elif name == "casual_audio_encoder.weights":
             state[name] = torch.full(shape, 0.01, dtype=dtype)  # as the host starts it: the mean of 25 layers
         else:
@@ -232,7 +233,7 @@ def write(folder: Path) -> None:
         state = weights(adapter_shapes(), torch.bfloat16, lambda name, shape, n=number: random(f"{n} {name}", shape))
         save_file(state, places["model_patches"] / tiny[real])
     save_file(
-        weights(fast_shapes(), torch.bfloat16, random),
+        weights(fast_shapes(), torch.float32, random),
         places["loras"] / tiny["wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"],
     )
     vae = weights(vae_shapes(), torch.float32, random)

@@ -10,6 +10,8 @@ from torch import Tensor
 from ..constants import EXPERTS_OFF_FROM, TIMESTEPS
 from ..errors import InputError
 
+ROUNDING = 1e-9
+
 
 def published_sigmas(steps: int, shift: float, strength: float = 1.0) -> Tensor:
     """Noise levels of a run.
@@ -33,6 +35,30 @@ def published_sigmas(steps: int, shift: float, strength: float = 1.0) -> Tensor:
         raise InputError(f"strength is {strength:g}, but more than 0 and at most 1 is expected; use 1 for a new video.")
     even = torch.linspace(strength, 0.0, steps + 1, dtype=torch.float32)
     return shift * even / (1 + (shift - 1) * even)
+
+
+def negative_floor(sigmas: Tensor, until: float) -> float | None:
+    """Noise level from which on the negative pass is left out.
+
+    A level, not a number of calls, because some samplers call the model several times a step.
+
+    Args:
+        sigmas: `[steps + 1]`, falling.
+        until: part of the steps, 0-1, that run the negative pass; rounded up to whole steps.
+
+    Returns:
+        The level of the first step without it; None where every step has it.
+
+    Raises:
+        InputError: a part outside 0-1.
+    """
+    if not 0 <= until <= 1:
+        raise InputError(
+            f"negative_until is {until:g}, but a part of the steps from 0 to 1 is expected; 1 is the published way."
+        )
+    steps = len(sigmas) - 1
+    guided = math.ceil(until * steps - ROUNDING)  # 0.55 of 100 steps is 55.00000000000001 of them
+    return None if guided >= steps else float(sigmas[guided])
 
 
 def timesteps(sigmas: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,14 @@ from torch import Tensor
 
 from ..clips.parts import ClipScene
 from ..clips.plan import ClipPlan
-from ..clips.schedule import published_sigmas
+from ..clips.schedule import negative_floor, published_sigmas
 from ..constants import TIMESTEPS
 from .cache import cache_per_run
 from .conds import ClipConditions, clip_conditions
 from .patcher import with_parking
 
 PUBLISHED_SCHEDULE = "published"
+SAME_LEVEL = 1e-6  # relative; some samplers come to a step's noise level by way of logarithms
 StepCallback = Callable[[int, Tensor, Tensor, int], None]  # step, denoised, noisy, steps
 
 
@@ -56,16 +56,20 @@ class SampleSettings:
 
 
 class PartlyGuided(comfy.samplers.CFGGuider):
-    """The host's guidance, without its negative pass from some noise level on."""
+    """The host's guidance, without its negative pass from some noise level on.
 
-    def set_alone_from(self, sigma: float) -> None:
-        """Below and at this noise level the prompt alone is followed; half the work of a step."""
-        self._alone_from = sigma
+    That part is the host's guidance 1: nodes that ask it for both passes all the same still get them.
+    """
+
+    def __init__(self, patcher: Any, floor: float) -> None:
+        """Follow the prompt alone at and below the noise level `floor`; half the work of a step."""
+        super().__init__(patcher)
+        self._floor = floor * (1 + SAME_LEVEL)
 
     def predict_noise(self, x: Tensor, timestep: Tensor, model_options: Any = None, seed: int | None = None) -> Tensor:
         """The host's entry, once per call of the model: samplers may make several in a step, so the noise decides."""
         guidance = self.cfg
-        if float(timestep.max()) <= self._alone_from:
+        if float(timestep.max()) <= self._floor:
             self.cfg = 1.0
         try:
             return super().predict_noise(x, timestep, model_options or {}, seed)
@@ -123,8 +127,12 @@ def sample_clip(
         sigmas: from `make_sigmas`.
         seed: of this clip.
         callback: called after every step.
+
+    Raises:
+        InputError: `negative_until` is outside 0-1.
     """
-    guider = _guider(patcher, settings, sigmas)
+    floor = negative_floor(sigmas, settings.negative_until)
+    guider = comfy.samplers.CFGGuider(patcher) if floor is None else PartlyGuided(patcher, floor)
     guider.set_conds(conditions.positive, conditions.negative)
     guider.set_cfg(settings.cfg)
     return guider.sample(
@@ -136,14 +144,6 @@ def sample_clip(
         disable_pbar=True,
         seed=seed,
     )
-
-
-def _guider(patcher: Any, settings: SampleSettings, sigmas: Tensor) -> Any:
-    if settings.negative_until >= 1:
-        return comfy.samplers.CFGGuider(patcher)
-    guider = PartlyGuided(patcher)
-    guider.set_alone_from(float(sigmas[math.ceil(settings.negative_until * (len(sigmas) - 1))]))
-    return guider
 
 
 def clip_sampler(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from safetensors.torch import save_file
 
+from cointeract_pack.cointeract_core.constants import TIMESTEPS
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
 from cointeract_pack.cointeract_core.host.loader import load_cointeract
 from cointeract_pack.cointeract_core.host.sampling import (
@@ -41,16 +43,15 @@ def conditions(small_scene):
 def sample(patcher, conditions):
     """Latents, and how many rows the model was asked for at each noise level."""
 
-    def run(**changes):
+    def run(prepare=lambda model: None, **changes):
         settings = replace(SETTINGS, **changes)
         model = with_shift(patcher, settings.shift)
+        prepare(model)
         rows = Counter()
 
         def count(executor, x, timestep, *args, **kwargs):
             rows[round(float(timestep[0]), 2)] += len(x)
             return executor(x, timestep, *args, **kwargs)
-
-        from comfy.patcher_extension import WrappersMP
 
         model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "count", count)
         return sample_clip(model, conditions, settings, make_sigmas(model, settings), settings.seed), rows
@@ -81,6 +82,27 @@ def test_a_sampler_that_asks_twice_a_step(sample):
     levels = sorted(rows, reverse=True)
     assert all(rows[level] % 2 == 0 for level in levels[:2])
     assert [rows[level] for level in levels[2:]] == [2, 2]  # asked twice each, one row a time
+
+
+@pytest.mark.parametrize("sampler", ["dpm_fast", "dpm_2", "uni_pc", "res_multistep", "dpmpp_2m"])
+def test_samplers_that_reach_noise_levels_in_their_own_way(sampler, sample):
+    """Both passes above the third step's level, one at it and below."""
+    floor = float(make_sigmas(None, SETTINGS)[2])
+    _, rows = sample(sampler=sampler, negative_until=0.5)
+    assert min(rows) < floor * TIMESTEPS < max(rows)
+    for level, calls in rows.items():
+        assert calls == (2 if level > floor * TIMESTEPS + 0.01 else 1), level
+
+
+def test_nodes_that_ask_for_both_passes_get_them(sample):
+    """Some guidance nodes look at the negative pass even at guidance 1."""
+    _, rows = sample(
+        negative_until=0.5,
+        prepare=lambda model: model.set_model_sampler_pre_cfg_function(
+            lambda args: args["conds_out"], disable_cfg1_optimization=True
+        ),
+    )
+    assert set(rows.values()) == {2}
 
 
 def test_cfg_1_needs_no_negative_anyway(sample):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
+import urllib.error
 import urllib.request
 import uuid
 import wave
@@ -56,41 +57,81 @@ def client(server):
 
 
 @pytest.fixture
-def ad(repo, client):
-    """The shipped ad workflow as an API prompt, small, and the ids of its nodes by type."""
+def shipped(repo, client):
+    """A shipped workflow as an API prompt with tiny files and a small video, and the ids of its nodes by type."""
     import api_prompt
     import tiny_models
 
-    small = {
-        "CoInteractPersonReference": {"size": "custom", "width": 96, "height": 128},
-        "CoInteractSampler": {"steps": 2},
-    }
-    page = json.loads((repo / "workflows" / "cointeract_ad.json").read_text(encoding="utf-8"))
-    prompt = api_prompt.convert(page, client.get("/object_info"), values=small)
-    prompt = api_prompt.with_files(prompt, tiny_models.REAL_TO_TINY)
-    return prompt, {node["class_type"]: number for number, node in prompt.items()}
+    small = {"CoInteractPersonReference": {"size": "custom", "width": 96, "height": 128}}
+
+    def read(name, **values):
+        page = json.loads((repo / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+        prompt = api_prompt.convert(page, client.get("/object_info"), values={**small, **values})
+        prompt = api_prompt.with_files(prompt, tiny_models.REAL_TO_TINY)
+        return prompt, {node["class_type"]: number for number, node in prompt.items()}
+
+    return read
 
 
-def test_progress_runs_over_all_clips_and_steps(ad, client):
+@pytest.fixture
+def ad(shipped):
+    """The ad workflow with two steps."""
+    return shipped("cointeract_ad", CoInteractSampler={"steps": 2})
+
+
+@pytest.fixture
+def follow(client):
+    """Queue a prompt; the texts and the bar of a node while it runs, and the entry of the history."""
     from hostevents import EventSocket
 
+    def run(prompt, node):
+        name = uuid.uuid4().hex
+        texts, bars = [], []
+        with EventSocket(int(client.address.rpartition(":")[2]), name) as connection:
+            number = client.queue(prompt, name)
+            for event in connection.events():
+                if event.type == "node_text" and event.data["node"] == node:
+                    texts.append(event.data["text"])
+                if event.type == "progress" and event.data["node"] == node:
+                    bars.append((event.data["value"], event.data["max"]))
+                if event.type in ("execution_success", "execution_error"):
+                    break
+        return texts, bars, client.wait(number)
+
+    return run
+
+
+def test_progress_runs_over_all_clips_and_steps(ad, follow):
     prompt, ids = ad
     prompt[ids["CoInteractSampler"]]["inputs"]["seed"] = 7
-    name = uuid.uuid4().hex
-    texts, bars = [], []
-    with EventSocket(int(client.address.rpartition(":")[2]), name) as connection:
-        number = client.queue(prompt, name)
-        for event in connection.events():
-            if event.type == "node_text" and event.data["node"] == ids["CoInteractSampler"]:
-                texts.append(event.data["text"])
-            if event.type == "progress" and event.data["node"] == ids["CoInteractSampler"]:
-                bars.append((event.data["value"], event.data["max"]))
-            if event.type in ("execution_success", "execution_error"):
-                break
-    assert client.wait(number)["status"]["status_str"] == "success"
+    texts, bars, entry = follow(prompt, ids["CoInteractSampler"])
+    assert entry["status"]["status_str"] == "success"
     assert bars == [(1, 4), (2, 4), (3, 4), (4, 4)]
     steps = [text.rpartition(", about")[0] for text in texts if text.startswith("clip")]
     assert steps == ["clip 1/2, step 1/2", "clip 1/2, step 2/2", "clip 2/2, step 1/2", "clip 2/2, step 2/2"]
+
+
+def test_the_fast_workflow_takes_the_four_steps_it_is_shipped_with(shipped, follow):
+    prompt, ids = shipped("cointeract_ad_fast", CoInteractSpeechEncoder={"max_clips": 1})
+    sampler = prompt[ids["CoInteractSampler"]]["inputs"]
+    assert {name: sampler[name] for name in ("steps", "cfg", "shift")} == {"steps": 4, "cfg": 1.0, "shift": 5.0}
+    assert sampler["model"] == [ids["LoraLoaderModelOnly"], 0]
+    assert prompt[ids["LoraLoaderModelOnly"]]["inputs"]["model"] == [ids["CoInteractLoadModel"], 0]
+    _, bars, entry = follow(prompt, ids["CoInteractSampler"])
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    assert bars == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(("part", "complaint"), [(-0.05, "smaller than min of 0.0"), (1.05, "bigger than max of 1.0")])
+def test_parts_of_the_steps_outside_0_to_1_are_refused(part, complaint, ad, client):
+    prompt, ids = ad
+    prompt[ids["CoInteractSampler"]]["inputs"]["negative_until"] = part
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        client.queue(prompt)
+    errors = json.load(caught.value)["node_errors"][ids["CoInteractSampler"]]["errors"]
+    assert [(error["message"], error["extra_info"]["input_name"]) for error in errors] == [
+        (f"Value {part} {complaint}", "negative_until")
+    ]
 
 
 def test_interrupt_keeps_the_finished_clip(ad, client):

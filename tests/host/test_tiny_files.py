@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import shutil
+from dataclasses import replace
 
 import comfy.audio_encoders.audio_encoders
 import comfy.sd
@@ -68,6 +69,46 @@ def test_adapters_fit_the_base(models, real, registered, model_folder):
     loaded = load_cointeract(base.name, adapter.name)
     assert type(loaded.patcher.model).__name__ == "CoInteractModel"
     assert "136 LoRA tensors, 28 expert tensors, 0 unknown" in loaded.report
+
+
+def test_the_fast_lora_changes_what_the_model_makes(models, registered, model_folder, small_scene, caplog):
+    """By the host's own node, on top of base and adapter, without a layer left over."""
+    from nodes import LoraLoaderModelOnly
+
+    from cointeract_pack.cointeract_core.host.conds import clip_conditions
+    from cointeract_pack.cointeract_core.host.loader import load_cointeract
+    from cointeract_pack.cointeract_core.host.sampling import (
+        PUBLISHED_SCHEDULE,
+        SampleSettings,
+        make_sigmas,
+        sample_clip,
+        with_shift,
+    )
+
+    base, adapter = file(models, "wan2.2_s2v_14B_fp8_scaled.safetensors"), file(models, "checkpoint.safetensors")
+    lora = file(models, "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors")
+    for path in (base, adapter, lora):
+        shutil.copy(path, model_folder(path.parent.name))
+    state = comfy.utils.load_torch_file(str(lora))
+    assert {str(tensor.dtype) for tensor in state.values()} == {"torch.float32", "torch.int64"}
+    model = load_cointeract(base.name, adapter.name).patcher
+    (fast,) = LoraLoaderModelOnly().load_lora_model_only(model, lora.name, 1.0)
+    assert "not loaded" not in caplog.text
+    settings = SampleSettings(seed=3, steps=2, cfg=1.0, shift=5.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+    generator = torch.Generator().manual_seed(0)
+    text, audio = (torch.randn(shape, generator=generator) for shape in ((1, 6, 4096), (25, 1024, 160)))
+    prompts = replace(small_scene.prompts, positive=([[text, {}]],), negative=[[text, {}]])
+    scene = replace(small_scene, speech=replace(small_scene.speech, features=audio), prompts=prompts)
+    clip = clip_conditions(scene, scene.speech.plan.clips[0], None)
+
+    def latents(patcher):
+        shifted = with_shift(patcher, settings.shift)
+        return sample_clip(shifted, clip, settings, make_sigmas(shifted, settings), settings.seed)
+
+    without = latents(model)
+    difference = (latents(fast) - without).abs().max()
+    assert 0.01 < difference < 10
+    assert torch.equal(latents(model), without)  # the host takes its patches back
 
 
 def test_vae_makes_a_picture_that_moves(models, complaints):
