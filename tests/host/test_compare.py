@@ -46,6 +46,13 @@ def test_ratios_are_taken_within_a_round():
     assert paired(seconds, "a", "b") == 1.25
 
 
+def test_what_ran_again_in_a_round_makes_another_pair():
+    seconds = {"a": [3.0, 3.0], "b": [2.0, 2.0], "a again": [2.0, 2.5], "b again": [2.0, 2.0]}
+    assert paired(seconds, "a", "b") == 1.375
+    del seconds["b again"]
+    assert paired(seconds, "a", "b") == 1.5
+
+
 def test_cases_run_in_turn_and_the_first_round_does_not_count():
     seen = []
     cases = [Case(name, lambda number, name=name: seen.append((number, name))) for name in "ab"]
