@@ -13,11 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-WIDTH, PANEL, HEIGHT, TOP, BASE = 1120, 220, 250, 70, 210
+WIDTH, PANEL, HEIGHT, TOP, BASE = 1120, 220, 376, 70, 210
+WORK_TOP, WORK_LEFT, WORK_WIDTH, WORK_HEIGHT = 298, 60, 1040, 24  # the bars of work, below everything else
+SHOWN_FROM = 0.02  # of the work: narrower pieces hold no label
 COLOURS = {"ours": "#2f7d5b", "host": "#7a8794", "official": "#c0703a"}
 NAMES = {"ours": "this pack", "host": "ComfyUI's S2V (no experts, no product)", "official": "the authors' program"}
 TEXT = "#57606a"  # readable on light and dark pages
 STACK = (("weights", "#2f7d5b"), ("peak of a pass", "#7ab89b"), ("kept for the clip", "#c9d8cf"))
+WORK = ("#2f7d5b", "#7ab89b", "#c0703a", "#7a8794", "#d9a441", "#8a5fb0", "#c9d8cf")  # in the order of the report
 
 
 def panels(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, dict[str, float]]]]]:
@@ -50,7 +53,7 @@ def bars(left: float, title: str, groups: list[tuple[str, dict[str, float]]]) ->
             height = (BASE - TOP - 14) * value / highest
             x, y = start + place * 27, BASE - height
             out.append(f'<rect x="{x}" y="{y:.1f}" width="24" height="{height:.1f}" fill="{COLOURS[name]}"/>')
-            label = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+            label = f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 1 else f"{value:.2f}"
             out.append(f'<text x="{x + 12}" y="{y - 4:.1f}" class="value">{label}</text>')
         out.append(f'<text x="{start + 38}" y="{BASE + 16}" class="value">{size}</text>')
     return out
@@ -79,6 +82,25 @@ def stacks(left: float, report: dict[str, Any]) -> list[str]:
     return out
 
 
+def work(report: dict[str, Any]) -> list[str]:
+    """Where the FLOPs of a pass go, a bar per size."""
+    out = [f'<text x="12" y="{WORK_TOP - 38}" class="title">where the work of a pass goes, % of its FLOPs</text>']
+    sizes = {size: found["FLOPs of ours"] for size, found in report["sizes"].items()}
+    drawn = {place: colour for place, colour in zip(next(iter(sizes.values())), WORK, strict=True)}
+    for number, (size, flops) in enumerate(sizes.items()):
+        x, y = float(WORK_LEFT), WORK_TOP + number * (WORK_HEIGHT + 10)
+        out.append(f'<text x="12" y="{y + 16}" class="legend">{size}</text>')
+        for place, value in flops.items():
+            share = value / sum(flops.values())
+            width = WORK_WIDTH * share
+            out.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{WORK_HEIGHT}" fill="{drawn[place]}"/>')
+            if share >= SHOWN_FROM:
+                out.append(f'<text x="{x + width / 2:.1f}" y="{y + 16}" class="share">{100 * share:.0f}</text>')
+            x += width
+    shown = [(place, colour) for place, colour in drawn.items() if place != "rest"]
+    return [*out, *legend(shown, 12, WORK_TOP - 14)]
+
+
 def legend(entries: list[tuple[str, str]], left: float, y: float) -> list[str]:
     """Coloured squares and what they mean, in a row."""
     out = []
@@ -98,13 +120,14 @@ def draw(report: dict[str, Any]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
         f"<style>.title{{font-size:13px;font-weight:bold;fill:{TEXT}}}.legend{{font-size:12px;fill:{TEXT}}}"
-        f".value{{font-size:10px;fill:{TEXT};text-anchor:middle}}</style>",
+        f".value{{font-size:10px;fill:{TEXT};text-anchor:middle}}"
+        ".share{font-size:12px;fill:#ffffff;text-anchor:middle}</style>",
         *legend([(NAMES[name], colour) for name, colour in COLOURS.items()], 12, 20),
         *legend(list(STACK), place(4) - 160, 20),
     ]
     for number, (title, groups) in enumerate(panels(report)):
         parts += bars(place(number), title, groups)
-    return "\n".join([*parts, *stacks(place(4), report), "</svg>"]) + "\n"
+    return "\n".join([*parts, *stacks(place(4), report), *work(report), "</svg>"]) + "\n"
 
 
 if __name__ == "__main__":

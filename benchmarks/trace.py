@@ -54,6 +54,7 @@ def measure() -> dict[str, Any]:
             "tokens": {"ours": traced.tokens, "host": hosted.tokens},
             "numbers": {name: dict(zip(budgets.NAMES, values, strict=True)) for name, values in columns.items()},
             "kernels of ours": dict(traced.measures.by_kernel.most_common()),
+            "FLOPs of ours": part("places").work_by_place(traced.measures),
         }
     return {
         "parameters": {"ours": parameters, "host": model14b.parameters(theirs), "official": budgets.PARAMETERS},
@@ -77,7 +78,9 @@ def _as_text(report: dict[str, Any]) -> str:
         for column, values in found["numbers"].items():
             shown = [_shown(values[name], unit, size) for name, (unit, size) in zip(names, UNITS, strict=True)]
             lines.append(f"  {column:24}" + "".join(f"{value:>20}" for value in shown))
-        lines.append("")
+        work = found["FLOPs of ours"]
+        shares = (f"{place} {100 * flops / sum(work.values()):.1f}" for place, flops in work.items())
+        lines += [f"  % of our FLOPs: {', '.join(shares)}", ""]
     lines += [*_memory_as_text(report["memory"]), *_decoding_as_text(report["decoding"])]
     for budget in report["budgets"]:
         verdict = "ok  " if budget["ok"] else "FAIL"

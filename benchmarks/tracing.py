@@ -48,10 +48,15 @@ class Measures:
     uploads: int = 0  # bytes copied from the host's memory
     by_kernel: Counter[str] = field(default_factory=Counter)
     bytes_by_kernel: Counter[str] = field(default_factory=Counter)
+    flops_by_place: Counter[tuple[str, str]] = field(default_factory=Counter)  # place and kernel
 
 
 class Tracer:
-    """Count everything that happens in ``with tracer:``."""
+    """Count everything that happens in ``with tracer:``.
+
+    Attributes:
+        place: where in the model the run is, which whoever runs it may tell.
+    """
 
     def __init__(self, device: str = "meta") -> None:
         self.measures = Measures()
@@ -59,7 +64,7 @@ class Tracer:
         self._live = 0
         self._known: set[int] = set()
         self._modes = (_Calls(self), _Kernels(self))
-        self.paused = False
+        self.place = ""
 
     def __enter__(self) -> Tracer:
         for mode in self._modes:
@@ -79,6 +84,8 @@ class Tracer:
         self.measures.bytes_moved += read + written
         self.measures.bytes_by_kernel[name] += read + written
         self.measures.flops += flops
+        if flops:
+            self.measures.flops_by_place[self.place, name] += flops
 
     def allocate(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         """Follow the storage of new tensors until they are freed."""

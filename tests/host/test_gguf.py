@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import comfy.model_management
 import pytest
 import torch
 
 from cointeract_pack.cointeract_core.errors import ModelFileError
 from cointeract_pack.cointeract_core.host.base_model import CoInteractModel
 from cointeract_pack.cointeract_core.host.loader import load_cointeract
+from cointeract_pack.cointeract_core.host.patcher import is_parked, with_parking
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -55,17 +57,22 @@ def put_gguf(gguf, model_folder: Callable[[str], Path]) -> Callable[[str, dict[s
 def forward(patcher):
     """One prediction with the model on the CPU, LoRA patches applied."""
     patcher.patch_model(device_to=torch.device("cpu"))
+    out = predict(patcher)
+    patcher.unpatch_model()
+    return out
+
+
+def predict(patcher):
+    """One prediction with the model as it is loaded."""
     generator = torch.Generator().manual_seed(3)
     latents, person, context, audio = (
         torch.randn(shape, generator=generator)
         for shape in ((1, 16, 2, 8, 8), (1, 16, 1, 8, 8), (1, 5, 4096), (1, 25, 1024, 8))
     )
     with torch.inference_mode():
-        out = patcher.model.diffusion_model(
+        return patcher.model.diffusion_model(
             latents, torch.tensor([500.0]), context, audio_embed=audio, reference_latent=person, transformer_options={}
         )
-    patcher.unpatch_model()
-    return out
 
 
 def test_experts_and_lora_over_a_gguf_base(tiny, put, put_gguf):
@@ -84,6 +91,30 @@ def test_experts_and_lora_over_a_gguf_base(tiny, put, put_gguf):
     without = forward(load_cointeract(base, patches, strength=0.0).patcher)
     rounding = (forward(loaded.patcher) - theirs).abs().max()  # of eight bits a weight
     assert rounding < 0.1 * (without - theirs).abs().max()
+
+
+def test_parking_over_a_gguf_base(tiny, put, put_gguf):
+    """What makes constants is quantised too, and stays where it rests; LoRAs and all, no bit changes."""
+    patches = put("model_patches", "checkpoint.safetensors", tiny.adapter())
+    here = load_cointeract(put_gguf("s2v.gguf", tiny.base(torch.float32)), patches, strength=20.0).patcher
+    plain = forward(here)
+    elsewhere = here.clone()
+    elsewhere.load_device = torch.device("cpu:0")  # another name, so that the host takes loading for a move
+    parked = with_parking(elsewhere)
+    assert isinstance(parked, type(here))
+    assert parked.clone().model_size() == parked.model_size() < here.model_size()
+    for _ in range(2):  # loaded again over what the first run left
+        comfy.model_management.load_models_gpu([parked])
+        marked = {
+            name: hasattr(module, "prev_comfy_cast_weights")
+            for name, module in parked.model.named_modules()
+            if hasattr(module, "comfy_cast_weights") and list(module.parameters(recurse=False))
+        }
+        assert any(marked.values())
+        assert marked == {name: is_parked(name) for name in marked}
+        assert torch.equal(predict(parked), plain)
+        comfy.model_management.unload_all_models()
+    assert torch.equal(forward(here), plain)
 
 
 def test_merged_gguf_through_the_packs_own_loader(tiny, put_gguf):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -39,6 +42,18 @@ def test_the_second_pass_does_less(report):
         assert numbers["ours, second pass"]["kernels"] < numbers["ours"]["kernels"]
 
 
+@pytest.mark.parametrize(("size", "attention", "experts"), [("480p", 0.529, 0.022), ("720p", 0.722, 0.013)])
+def test_where_the_work_goes(size, attention, experts, report):
+    """As counted by hand from the layers' shapes (PERFORMANCE, 1.3)."""
+    found = report["sizes"][size]
+    work = found["FLOPs of ours"]
+    whole = sum(work.values())
+    assert whole == found["numbers"]["ours"]["FLOPs"]
+    assert work["self-attention"] / whole == pytest.approx(attention, abs=2e-3)
+    assert work["router and experts"] / whole == pytest.approx(experts, abs=1e-3)
+    assert work["rest"] / whole < 1e-3
+
+
 @pytest.mark.parametrize(("size", "moved", "peak"), [("480p", 1.56e12, 3.33e9), ("720p", 3.55e12, 7.67e9)])
 def test_host_counts_as_published(size, moved, peak, report):
     """The host's class by our conventions gives what was published of it, so ours can stand beside it."""
@@ -46,6 +61,16 @@ def test_host_counts_as_published(size, moved, peak, report):
     assert found["kernels"] == pytest.approx(2199, abs=5)
     assert found["bytes moved"] == pytest.approx(moved, rel=0.01)
     assert found["peak activation"] == pytest.approx(peak, rel=0.01)
+
+
+def test_the_picture_shows_the_numbers(report, repo, tmp_path):
+    source, target = tmp_path / "trace.json", tmp_path / "trace.svg"
+    source.write_text(json.dumps(report), encoding="utf-8")
+    subprocess.run([sys.executable, str(repo / "benchmarks" / "plot.py"), str(source), str(target)], check=True)
+    texts = [text.text for text in ElementTree.parse(target).iter("{http://www.w3.org/2000/svg}text")]
+    kernels = report["sizes"]["480p"]["numbers"]
+    assert [f"{kernels[name]['kernels']:,.0f}" for name in ("ours", "host", "official")] == texts[7:10]
+    assert {"self-attention", "router and experts", "53", "72"} <= set(texts)
 
 
 def test_a_broken_budget_is_seen():
