@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this program takes beside `--json`."""
     parser.add_argument("--reference", type=Path, required=True, help="a checkout of luoxyhappy/CoInteract")
     parser.add_argument("--size", choices=("small", "480p", "720p"), default="small", help="480p and 720p are 14B")
+    parser.add_argument("--width", type=int, help="of the small model, a multiple of 128; its goals are for the default")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are taken")
     parser.add_argument("--cases", default="forward,step,clip,decode", help="which to time, with commas between")
@@ -36,10 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything; plain values."""
     part("model14b").set_up(cpu=options.device == "cpu")
-    cases = options.cases.split(",")
+    rounds, cases = part("rounds"), options.cases.split(",")
+    width = rounds.WIDTH if options.width is None else options.width
+    if width < rounds.HEAD or width % rounds.HEAD:
+        raise SystemExit(f"--width is {width}, but whole heads are expected; take a multiple of {rounds.HEAD}.")
     try:
-        return part("rounds").compare(
-            options.reference, options.size, options.device, options.rounds, cases, sys.stderr.write
+        return rounds.compare(
+            options.reference, options.size, width, options.device, options.rounds, cases, sys.stderr.write
         )
     except part("reference").CheckoutError as error:
         raise SystemExit(f"{error}") from error

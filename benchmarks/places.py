@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .tracing import Measures, Tracer
@@ -24,8 +25,9 @@ class Places:
     """In ``with``, every layer of a model tells the tracer where the run is."""
 
     def __init__(self, dit: Any, tracer: Tracer) -> None:
+        self._tracer = tracer
         self._hooks = [
-            layer.register_forward_pre_hook(lambda *_, place=place_of(name): setattr(tracer, "place", place))
+            layer.register_forward_pre_hook(partial(self._tell, place_of(name)))
             for name, layer in dit.named_modules()
             if getattr(layer, "weight", None) is not None
         ]
@@ -36,6 +38,9 @@ class Places:
     def __exit__(self, *error: object) -> None:
         for hook in self._hooks:
             hook.remove()
+
+    def _tell(self, place: str, *_call: Any) -> None:
+        self._tracer.place = place
 
 
 def place_of(name: str) -> str:

@@ -86,7 +86,7 @@ def work(report: dict[str, Any]) -> list[str]:
     """Where the FLOPs of a pass go, a bar per size."""
     out = [f'<text x="12" y="{WORK_TOP - 38}" class="title">where the work of a pass goes, % of its FLOPs</text>']
     sizes = {size: found["FLOPs of ours"] for size, found in report["sizes"].items()}
-    drawn = {place: colour for place, colour in zip(next(iter(sizes.values())), WORK, strict=True)}
+    drawn = dict(zip(next(iter(sizes.values())), WORK, strict=True))
     for number, (size, flops) in enumerate(sizes.items()):
         x, y = float(WORK_LEFT), WORK_TOP + number * (WORK_HEIGHT + 10)
         out.append(f'<text x="12" y="{y + 16}" class="legend">{size}</text>')

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, EXPERT_HIDDEN, TEXT_TOKENS
+from .allocator import keep_freed_memory
 from .contest import Contest, Entry, Size
 from .decoding import decode_cases
 from .memory14b import build_base_model, weights
@@ -22,19 +23,9 @@ from .micro import micro_cases
 from .model14b import BACKBONE, SIZES, build_ours, trace_ours
 from .reference import Reference
 
-# on a CPU: heads as wide as the model's and few of everything, so that a round is short and other programs on the
-# machine disturb few of them; RESULTS.md has the same at other widths
-SMALL_MODEL = {
-    **BACKBONE,
-    "dim": 1024,
-    "ffn_dim": 2816,
-    "num_heads": 8,
-    "num_layers": 4,
-    "text_dim": 256,
-    "audio_dim": 128,
-    "audio_inject_layers": [0, 2],
-}
-SMALL = Size(SMALL_MODEL, 64, (16, 12), CLIP_TARGET_LATENTS, 32)
+# on a CPU: a tenth of the model's width, heads and blocks, so that a round is short; RESULTS.md has it at other widths
+WIDTH, HEAD, BLOCKS, SMALL_CELLS, SMALL_TEXT = 512, 128, 4, (16, 12), 32
+FFN_PER_WIDTH, EXPERTS_PER_WIDTH = 2.75, 1 / 16  # 2.7 and 1 / 20 in the model, here in whole vectors
 STEPS = (950.0, 500.0)  # timesteps of the clip that is timed: the experts are off in the first half
 NOISY = 0.02
 ALLOWED = {torch.float32: 5e-6, torch.bfloat16: 0.1}  # of the predictions, which are about 2
@@ -71,19 +62,27 @@ class Case:
     run: Callable[[int], Any]  # with the number of the round
 
 
-def size_of(name: str) -> Size:
-    """A model and a clip by name."""
+def small(width: int) -> Size:
+    """A model for a CPU, and a clip of 20 latents."""
+    settings = {"dim": width, "ffn_dim": int(FFN_PER_WIDTH * width), "num_heads": width // HEAD, "num_layers": BLOCKS}
+    settings |= {"text_dim": 256, "audio_dim": 128, "audio_inject_layers": [0, 2]}
+    return Size({**BACKBONE, **settings}, int(EXPERTS_PER_WIDTH * width), SMALL_CELLS, CLIP_TARGET_LATENTS, SMALL_TEXT)
+
+
+def size_of(name: str, width: int) -> Size:
+    """A model and a clip by name; `width` is that of the small model."""
     if name == "small":
-        return SMALL
+        return small(width)
     return Size(BACKBONE, EXPERT_HIDDEN, SIZES[name], CLIP_TARGET_LATENTS, TEXT_TOKENS)
 
 
 def compare(
-    checkout: Path, size: str, device: str, rounds: int, cases: list[str], say: Callable[[str], Any]
+    checkout: Path, size: str, width: int, device: str, rounds: int, cases: list[str], say: Callable[[str], Any]
 ) -> dict[str, Any]:
     """Everything `compare.py` prints."""
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    contest = Contest(Reference(checkout), size_of(size), device, dtype)
+    kept = keep_freed_memory()
+    contest = Contest(Reference(checkout), size_of(size, width), device, dtype)
     authors, ours = contest.authors(), contest.ours()
     difference = _difference(authors.forward(), ours.forward())
     seconds: dict[str, list[float]] = {}
@@ -95,15 +94,17 @@ def compare(
     if device == "cuda":
         memory = {entry.name: peak(entry) for entry in (authors, ours, contest.ours_fp8(), contest.host())}
     ratios = _ratios(seconds, size, device) | _in_all(memory, size)
+    goals = GOALS.get((device, size), {}) if size != "small" or width == WIDTH else {}
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(device),
         "torch": torch.__version__,
-        "what": f"{size}, {dtype}, {rounds} rounds",
+        "what": f"{size}, {contest.size.settings['dim']} wide, {dtype}, {rounds} rounds"
+        + ("" if kept else ", freed memory goes back to the system"),
         "difference": difference,
         "allowed": ALLOWED[dtype],
         "times": {name: _summary(found) for name, found in seconds.items()},
-        "ratios": [judged(name, value, GOALS.get((device, size), {})) for name, value in ratios.items()],
+        "ratios": [judged(name, value, goals) for name, value in ratios.items()],
         "memory": {f"peak beside the weights, {name}": value for name, value in memory.items()},
         "repeat": max(repeats, default=0.0),
         "noisy": max(repeats, default=0.0) > NOISY,
