@@ -27,8 +27,9 @@ ROUNDS = 21
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this program takes beside `--json`."""
     parser.add_argument("--reference", type=Path, required=True, help="a checkout of luoxyhappy/CoInteract")
-    parser.add_argument("--size", choices=("small", "480p", "720p"), default="small", help="480p and 720p are 14B")
-    parser.add_argument("--width", type=int, help="of the small model, a multiple of 128; its goals are for the default")
+    sizes = ("small", "tenth", "480p", "720p")
+    parser.add_argument("--size", choices=sizes, default="small", help="480p and 720p are 14B, the others for a CPU")
+    parser.add_argument("--width", type=int, help="of a model for a CPU, a multiple of 128; goals are for the default")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are taken")
     parser.add_argument("--cases", default="forward,step,clip,decode", help="which to time, with commas between")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -125,6 +126,17 @@ def small_scene() -> ClipScene:
     prompts = Prompts(([[random(1, 6, 32, seed=1), {}]],), [[random(1, 6, 32, seed=2), {}]])
     person = PersonReference(random(1, 16, 1, 8, 8, seed=3), VideoSize(64, 64))
     return ClipScene(person, speech, prompts, ProductReference(random(1, 16, 1, 8, 8, seed=4), 1.0))
+
+
+@pytest.fixture(params=["one batch", "two batches"])
+def passes(request: pytest.FixtureRequest, patcher: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the host runs the two passes of guidance: together, or apart where its estimate exceeds the free memory.
+
+    The module's own fixture `patcher` is the model.
+    """
+    if request.param == "two batches":
+        monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,6 @@ def patcher(request):
     return build_patcher(read_golden(GOLDEN), request.param)
 
 
-@pytest.fixture(params=["one batch", "two batches"])
-def passes(request, patcher, monkeypatch):
-    """How the host runs the two passes of guidance: together, or apart where its estimate exceeds the free memory."""
-    if request.param == "two batches":
-        monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
-    return request.param
-
-
 @pytest.fixture
 def conditions(small_scene):
     motion = torch.randn(1, 16, 19, 8, 8, generator=torch.Generator().manual_seed(5))

@@ -34,14 +34,6 @@ def patcher():
     return build_patcher(read_golden(GOLDEN))
 
 
-@pytest.fixture(params=["one batch", "two batches"])
-def passes(request, patcher, monkeypatch):
-    """How the host runs the two passes of guidance."""
-    if request.param == "two batches":
-        monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
-    return request.param
-
-
 @pytest.fixture
 def conditions(small_scene):
     return clip_conditions(small_scene, small_scene.speech.plan.clips[0], None)
