@@ -2,6 +2,7 @@
 
     python3 benchmarks/compare.py --reference PATH_TO_THE_AUTHORS_CHECKOUT [--json]
     python3 benchmarks/compare.py --reference PATH --size 480p --device cuda        # 14B; 720p likewise
+    python3 benchmarks/compare.py --reference PATH --precision bfloat16 --width 128 --rounds 1      # the same on a CPU
 
 Everything runs in one process, in turn, with PyTorch's attention: medians over 21 rounds, of times and of the ratios
 within a round. The forwards of both run twice a round; where one differs from itself by more than 2 %, the run is
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", choices=sizes, default="small", help="480p and 720p are 14B, the others for a CPU")
     parser.add_argument("--width", type=int, help="of a model for a CPU, a multiple of 128; goals are for the default")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="float32 on a CPU, else bfloat16")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are taken")
     parser.add_argument("--cases", default="forward,step,clip,decode", help="which to time, with commas between")
 
@@ -42,10 +44,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     width = rounds.WIDTH if options.width is None else options.width
     if width < rounds.HEAD or width % rounds.HEAD:
         raise SystemExit(f"--width is {width}, but whole heads are expected; take a multiple of {rounds.HEAD}.")
+    precision = options.precision or ("float32" if options.device == "cpu" else "bfloat16")
+    plan = rounds.Plan(options.size, width, options.device, precision, options.rounds, cases)
     try:
-        return rounds.compare(
-            options.reference, options.size, width, options.device, options.rounds, cases, sys.stderr.write
-        )
+        return rounds.compare(options.reference, plan, sys.stderr.write)
     except part("reference").CheckoutError as error:
         raise SystemExit(f"{error}") from error
 

@@ -48,7 +48,7 @@ def random_weights(module: torch.nn.Module, device: str, dtype: torch.dtype) -> 
             value = 1 + 0.05 * value  # of norms
         else:
             value *= 0.05
-        weights[name] = value.to(own)
+        weights[name] = value.to(dtype).to(own)  # a layer kept in float32 holds numbers the others could hold too
     return weights
 
 
@@ -100,7 +100,8 @@ class Contest:
         """The authors' program."""
         settings = {name: value for name, value in self.size.settings.items() if name != "model_type"}
         settings |= {"eps": 1e-6, "patch_size": (1, 2, 2)}
-        weights = {to_official(name, experts): tensor for name, tensor in self._shared(experts).items()}
+        # theirs has no layer in another precision
+        weights = {to_official(name, experts): tensor.to(self.dtype) for name, tensor in self._shared(experts).items()}
         hidden = self.size.expert_hidden if experts else 0
         module = self._reference.build(settings, weights, hidden)
         return Entry("authors", self, _TheirForward(self._reference, module, self.passes))

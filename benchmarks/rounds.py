@@ -23,8 +23,8 @@ from .micro import micro_cases
 from .model14b import BACKBONE, SIZES, build_ours, trace_ours
 from .reference import Reference
 
-# on a CPU: a tenth of the model's width, heads and blocks; "tenth" has a tenth of its 480p tokens too, half of whose work
-# is attention as there, "small" fewer, so that a round is short
+# on a CPU: a tenth of the model's width, heads and blocks; "tenth" has a tenth of its 480p tokens too, so that half of
+# the work is attention as there, "small" fewer, so that a round is short
 WIDTH, HEAD, BLOCKS, SHORT_TEXT = 512, 128, 4, 32
 CELLS = {"small": (16, 12), "tenth": (28, 22)}
 FFN_PER_WIDTH, EXPERTS_PER_WIDTH = 2.75, 1 / 16  # 2.7 and 1 / 20 in the model, here in whole vectors
@@ -78,35 +78,50 @@ def size_of(name: str, width: int) -> Size:
     return Size(BACKBONE, EXPERT_HIDDEN, SIZES[name], CLIP_TARGET_LATENTS, TEXT_TOKENS)
 
 
-def compare(
-    checkout: Path, size: str, width: int, device: str, rounds: int, cases: list[str], say: Callable[[str], Any]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how."""
+
+    size: str
+    width: int
+    device: str
+    precision: str  # name of a dtype
+    rounds: int
+    cases: list[str]
+
+    @property
+    def goals(self) -> dict[str, tuple[str, float]]:
+        """Goals of this size, device and precision."""
+        as_set = self.width == WIDTH and self.precision == ("float32" if self.device == "cpu" else "bfloat16")
+        return GOALS.get((self.device, self.size), {}) if as_set else {}
+
+
+def compare(checkout: Path, plan: Plan, say: Callable[[str], Any]) -> dict[str, Any]:
     """Everything `compare.py` prints."""
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    size, device, dtype = plan.size, plan.device, getattr(torch, plan.precision)
     kept = keep_freed_memory()
-    contest = Contest(Reference(checkout), size_of(size, width), device, dtype)
+    contest = Contest(Reference(checkout), size_of(size, plan.width), device, dtype)
     authors, ours = contest.authors(), contest.ours()
     difference = _difference(authors.forward(), ours.forward())
     seconds: dict[str, list[float]] = {}
-    for group in _groups(cases, contest, authors, ours):
+    for group in _groups(plan.cases, contest, authors, ours):
         say(f"timing {', '.join(case.name for case in group)}\n")
-        seconds |= time_in_turn(group, rounds, device)
+        seconds |= time_in_turn(group, plan.rounds, device)
     repeats = [abs(paired(seconds, name, f"{name} again") - 1) for name in seconds if f"{name} again" in seconds]
     memory = {}
     if device == "cuda":
         memory = {entry.name: peak(entry) for entry in (authors, ours, contest.ours_fp8(), contest.host())}
     ratios = _ratios(seconds, size, device) | _in_all(memory, size)
-    goals = GOALS.get((device, size), {}) if width == WIDTH else {}
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(device),
         "torch": torch.__version__,
-        "what": f"{size}, {contest.size.settings['dim']} wide, {dtype}, {rounds} rounds"
+        "what": f"{size}, {contest.size.settings['dim']} wide, {plan.precision}, {plan.rounds} rounds"
         + ("" if kept else ", freed memory goes back to the system"),
         "difference": difference,
         "allowed": ALLOWED[dtype],
         "times": {name: _summary(found) for name, found in seconds.items()},
-        "ratios": [judged(name, value, goals) for name, value in ratios.items()],
+        "ratios": [judged(name, value, plan.goals) for name, value in ratios.items()],
         "memory": {f"peak beside the weights, {name}": value for name, value in memory.items()},
         "repeat": max(repeats, default=0.0),
         "noisy": max(repeats, default=0.0) > NOISY,

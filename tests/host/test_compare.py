@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from cointeract_pack.benchmarks.rounds import Case, judged, paired, time_in_turn
+from cointeract_pack.benchmarks.rounds import WIDTH, Case, Plan, judged, paired, time_in_turn
 
 VARIABLE = "COINTERACT_REFERENCE"
 
@@ -23,13 +23,32 @@ def test_a_folder_without_their_program(run_benchmark, tmp_path):
 
 
 @pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no checkout of luoxyhappy/CoInteract.")
-def test_predictions_agree_with_their_program(run_benchmark):
-    arguments = ("--reference", os.environ[VARIABLE], "--rounds", "1", "--cases", "forward", "--json")
-    done = run_benchmark("compare.py", *arguments)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])  # a GPU is measured in the second
+def test_predictions_agree_with_their_program(precision, run_benchmark):
+    arguments = ("--width", "128", "--rounds", "1", "--cases", "forward,step,clip", "--precision", precision, "--json")
+    done = run_benchmark("compare.py", "--reference", os.environ[VARIABLE], *arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["difference"] <= report["allowed"]
-    assert {"forward, authors / ours", "forward, host / ours, plain"} <= {row["name"] for row in report["ratios"]}
+    found = {row["name"]: row["goal"] for row in report["ratios"]}
+    assert {"forward, authors / ours", "forward, host / ours, plain", "step, authors / ours"} <= found.keys()
+    assert set(found.values()) == {None}  # goals are for another width
+
+
+@pytest.mark.parametrize("width", ["100", "0", "-128"])
+def test_a_width_that_is_not_whole_heads(width, run_benchmark, tmp_path):
+    done = run_benchmark("compare.py", "--reference", str(tmp_path), "--width", width)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"--width is {width}, but whole heads are expected; take a multiple of 128."
+
+
+def test_goals_are_for_the_sizes_they_were_set_for():
+    def goals(size="small", width=WIDTH, device="cpu", precision="float32"):
+        return Plan(size, width, device, precision, 9, []).goals
+
+    assert goals()["forward, authors / ours"] == (">=", 1.15)
+    assert goals(size="480p", device="cuda", precision="bfloat16")["forward, ours / authors"] == ("<=", 0.85)
+    assert goals(size="tenth") == goals(width=1024) == goals(precision="bfloat16") == {}
 
 
 @pytest.mark.parametrize(
