@@ -7,7 +7,7 @@
 Everything runs in one process, in turn, with PyTorch's attention: medians over 21 rounds, of times and of the ratios
 within a round. The forwards of both run twice a round; where one differs from itself by more than 2 %, the run is
 marked as noisy. The VAE's decoding of a later clip is timed beside the host's.
-Goals are those of docs/performance.md; a ratio without one is printed for information. Times are not asserted: the exit
+Goals stand in rounds.py; a ratio without one is printed for information. Times are not asserted: the exit
 status is 0 where the predictions agree.
 
 A ComfyUI is taken from COINTERACT_COMFYUI, or set up in the checkout as the other scripts do.

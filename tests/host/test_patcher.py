@@ -8,11 +8,15 @@ from pathlib import Path
 import comfy.model_management
 import pytest
 import torch
+from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
 
 from cointeract_pack.cointeract_core.clips.parts import PersonReference
 from cointeract_pack.cointeract_core.errors import InputError
+from cointeract_pack.cointeract_core.host.base_model import PRODUCT
+from cointeract_pack.cointeract_core.host.cache import tensors_in
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
+from cointeract_pack.cointeract_core.host.dit import KERNELS
 from cointeract_pack.cointeract_core.host.memory import check_room, forward_memory
 from cointeract_pack.cointeract_core.host.patcher import CoInteractPatcher, is_parked, with_parking
 from cointeract_pack.cointeract_core.host.sampling import (
@@ -22,6 +26,9 @@ from cointeract_pack.cointeract_core.host.sampling import (
     sample_clip,
     with_shift,
 )
+from cointeract_pack.cointeract_core.model.forward import forward
+from cointeract_pack.cointeract_core.model.inputs import ClipInputs
+from cointeract_pack.cointeract_core.model.prepare import prepare_clip
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.verify.golden import read_golden
 from cointeract_pack.cointeract_core.verify.tiny import build_patcher
@@ -241,3 +248,30 @@ class TestRoom:
         )
         amounts = [forward_memory(patcher, scene) for scene in (bare, small_scene, larger)]
         assert amounts == sorted(set(amounts))
+
+
+def test_a_pass_with_parked_weights_stays_on_the_device(patcher, conditions):
+    """On the meta device, whose products and sums take no tensor of another: parked layers come in, nothing is missed."""
+    parked = with_parking(patcher)
+    parked.load_device = device = torch.device("meta")
+    parked.load(device, full_load=True)
+    dit, values = parked.model.diffusion_model, conditions.positive[0][1]
+
+    def there(tensor):
+        return tensor.to(device=device, dtype=dit.dtype)
+
+    latents = there(torch.zeros(1, 16, 20, 8, 8))
+    clip = ClipInputs(
+        context=there(conditions.positive[0][0]),
+        audio=there(values["audio_embed"]),
+        person=there(values["reference_latents"][0]),
+        product=there(values[PRODUCT]),
+        motion=there(values["reference_motion"]),
+        pose=latents,
+    )
+    kernels = replace(KERNELS, attention=attention_pytorch)  # of GPUs; that of the CPU asks the system for memory
+    with torch.inference_mode():
+        constants = prepare_clip(dit, latents, clip)
+        out = forward(dit, latents, there(torch.tensor([500.0])), constants, kernels, gate=True).video
+    assert {tensor.device.type for tensor in tensors_in([constants.scene, constants.text])} == {"meta"}
+    assert (out.shape, out.device.type, out.dtype) == (latents.shape, "meta", dit.dtype)
