@@ -251,7 +251,7 @@ class TestRoom:
 
 
 def test_a_pass_with_parked_weights_stays_on_the_device(patcher, conditions):
-    """On the meta device, whose products and sums take no tensor of another: parked layers come in, nothing is missed."""
+    """On the meta device, whose products and sums take no tensor of another: parked layers come in, none is missed."""
     parked = with_parking(patcher)
     parked.load_device = device = torch.device("meta")
     parked.load(device, full_load=True)
