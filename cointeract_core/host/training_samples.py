@@ -92,6 +92,4 @@ class SampleMaker:
         sigmas = make_sigmas(patcher, self._settings)
         target = sample_clip(patcher, conditions, self._settings, sigmas, SEED)
         vae = load_vae(self._vae)
-        return decode_target(target, sample.person, partial(decode_last, vae))[
-            : latents * TEMPORAL_STRIDE
-        ]
+        return decode_target(target, sample.person, partial(decode_last, vae))[: latents * TEMPORAL_STRIDE]
