@@ -73,6 +73,32 @@ def test_the_picture_shows_the_numbers(report, repo, tmp_path):
     assert {"self-attention", "router and experts", "53", "72"} <= set(texts)
 
 
+def test_the_page_says_what_is_traced(report, repo):
+    page = (repo / "docs" / "performance.md").read_text(encoding="utf-8")
+    memory = report["memory"]
+
+    def row(name, *columns):
+        return f"| {name} | {' | '.join(columns)} |"
+
+    sizes = list(memory["sizes"].values())
+    weights = memory["weights"].values()
+    stay = " / ".join(f"{found['resident'] / 1e9:.2f}" for found in weights)
+    parked = " / ".join(f"{(found['whole'] - found['resident']) / 1e9:.2f}" for found in weights)
+    whole = [" / ".join(f"{value / 1e9:.1f}" for value in size["video memory"].values()) for size in sizes]
+    assert row("weights that stay, bf16 / fp8 with fp8 experts", stay, stay) in page
+    assert row("weights kept in main memory, bf16 / fp8", parked, parked) in page
+    assert row("peak of a pass", *(f"{size['peak of a pass'] / 1e9:.2f}" for size in sizes)) in page
+    assert (
+        row("kept for the clip, both passes", *(f"{size['constants of a clip'] / 1e9:.2f}" for size in sizes)) in page
+    )
+    assert row("**in all, bf16 / fp8**", *(f"**{sums}**" for sums in whole)) in page
+    numbers = report["sizes"]["480p"]["numbers"]["ours"]
+    assert f"{numbers['kernels']:,.0f} kernels a pass" in page
+    assert f"{numbers['bytes moved'] / 1e12:.2f} TB of traffic" in page
+    estimates = " and ".join(f"{size['estimate for the host'] / 1e9:.1f}" for size in sizes)
+    assert f"its estimate of a pass ({estimates} GB)" in page
+
+
 def test_a_broken_budget_is_seen():
     assert Verdict("kernels", 1900, 1900).ok
     assert not Verdict("kernels", 1901, 1900).ok
