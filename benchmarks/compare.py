@@ -44,7 +44,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     width = rounds.WIDTH if options.width is None else options.width
     if width < rounds.HEAD or width % rounds.HEAD:
         raise SystemExit(f"--width is {width}, but whole heads are expected; take a multiple of {rounds.HEAD}.")
-    precision = options.precision or ("float32" if options.device == "cpu" else "bfloat16")
+    precision = options.precision or rounds.usual_precision(options.device)
     plan = rounds.Plan(options.size, width, options.device, precision, options.rounds, cases)
     try:
         return rounds.compare(options.reference, plan, sys.stderr.write)

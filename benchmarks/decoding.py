@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import torch
 
-from ..cointeract_core.constants import CLIP_FRAMES, CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_LATENTS
+from ..cointeract_core.constants import CLIP_FRAMES
 from ..cointeract_core.host.decode import decode_chunks
 from ..cointeract_core.host.standalone import plain_vae
 from .contest import Contest
 from .model14b import SIZES
-from .vae14b import PUBLISHED
+from .timing import Case
+from .vae14b import PUBLISHED, later_clip
 
 NARROW = PUBLISHED | {"dim": 24}  # on a CPU
 NARROW_CELLS = (8, 6)
 
 
-def decode_cases(contest: Contest) -> list[Any]:
+def decode_cases(contest: Contest) -> list[Case]:
     """Both ways, with random weights: the published VAE at a size of the model, a narrow one at any other."""
-    from .rounds import Case
-
     device, dtype, cells = contest.device, contest.dtype, contest.size.cells
     published = cells in SIZES.values()
     config, cells = (PUBLISHED, cells) if published else (NARROW, NARROW_CELLS)
@@ -30,8 +28,7 @@ def decode_cases(contest: Contest) -> list[Any]:
     for weight in model.state_dict().values():
         # keeps the spread of what passes through, so that no number is slow for being tiny
         weight.normal_(std=max(weight[0].numel(), 1) ** -0.5, generator=generator)
-    shape = (1, LATENT_CHANNELS, MOTION_LATENTS + CLIP_TARGET_LATENTS, *cells)
-    latents = torch.randn(shape, generator=generator, device=device).to(dtype)
+    latents = torch.randn(later_clip(cells), generator=generator, device=device).to(dtype)
 
     def host(_round: int) -> None:
         with torch.inference_mode():

@@ -10,15 +10,14 @@ from ..cointeract_core.model.layout import make_layout
 from ..cointeract_core.model.modulation import modulated
 from ..cointeract_core.model.positions import rotate, rotation
 from .contest import Entry
+from .timing import Case
 
 REPEATS = 20  # in one round: a piece takes about a millisecond
 LEAST_WIDTH = 1024  # of a narrower sequence most of the time would go into calling, not into working
 
 
-def micro_cases(ours: Entry, authors: Entry) -> list[list[Any]]:
+def micro_cases(ours: Entry, authors: Entry) -> list[list[Case]]:
     """Both pieces, ours and the authors', on a sequence of the clip's length."""
-    from .rounds import Case
-
     contest = ours.contest
     settings, (rows, columns) = contest.size.settings, contest.size.cells
     head = settings["dim"] // settings["num_heads"]

@@ -20,7 +20,7 @@ from ..cointeract_core.constants import (
     TEXT_TOKENS,
 )
 from ..cointeract_core.host.standalone import plain_dit, plain_s2v, prepare, use_torch_attention
-from .places import Places
+from .places import telling
 from .tracing import Measures, Tracer
 
 BACKBONE = {
@@ -103,8 +103,7 @@ def trace_ours(dit: Any, size: str, *, routed: bool = True, second: bool = False
     with torch.no_grad():
         constants = prepare_clip(dit, inputs["latents"], clip)
         reuse = _first_pass(dit, inputs, constants) if second else None
-        tracer = Tracer()
-        with _Calls(dit) as calls, Places(dit, tracer), tracer:
+        with _Calls(dit) as calls, Tracer() as tracer, telling(dit, tracer):
             forward(dit, inputs["latents"], inputs["timestep"], constants, KERNELS, gate=routed, reuse=reuse)
     turn, quarter = constants.scene.main_rotation.turn, constants.scene.main_rotation.quarter
     table = sum(tensor.nbytes for tensor in (turn, quarter) if tensor is not None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .tracing import Measures, Tracer
@@ -21,26 +22,19 @@ NAMES = (
 ATTENTION_KERNEL = "_scaled_dot_product_flash_attention"
 
 
-class Places:
+@contextmanager
+def telling(dit: Any, tracer: Tracer) -> Iterator[None]:
     """In ``with``, every layer of a model tells the tracer where the run is."""
-
-    def __init__(self, dit: Any, tracer: Tracer) -> None:
-        self._tracer = tracer
-        self._hooks = [
-            layer.register_forward_pre_hook(partial(self._tell, place_of(name)))
-            for name, layer in dit.named_modules()
-            if getattr(layer, "weight", None) is not None
-        ]
-
-    def __enter__(self) -> Places:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for hook in self._hooks:
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_call, place=place: setattr(tracer, "place", place))
+        for layer, place in ((layer, place_of(name)) for name, layer in dit.named_modules())
+        if getattr(layer, "weight", None) is not None
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
             hook.remove()
-
-    def _tell(self, place: str, *_call: Any) -> None:
-        self._tracer.place = place
 
 
 def place_of(name: str) -> str:

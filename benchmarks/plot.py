@@ -88,10 +88,11 @@ def work(report: dict[str, Any]) -> list[str]:
     sizes = {size: found["FLOPs of ours"] for size, found in report["sizes"].items()}
     drawn = dict(zip(next(iter(sizes.values())), WORK, strict=True))
     for number, (size, flops) in enumerate(sizes.items()):
+        whole = sum(flops.values())
         x, y = float(WORK_LEFT), WORK_TOP + number * (WORK_HEIGHT + 10)
         out.append(f'<text x="12" y="{y + 16}" class="legend">{size}</text>')
         for place, value in flops.items():
-            share = value / sum(flops.values())
+            share = value / whole
             width = WORK_WIDTH * share
             out.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{WORK_HEIGHT}" fill="{drawn[place]}"/>')
             if share >= SHOWN_FROM:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import platform
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from .memory14b import build_base_model, weights
 from .micro import micro_cases
 from .model14b import BACKBONE, SIZES, build_ours, trace_ours
 from .reference import Reference
+from .timing import Case, paired, time_in_turn
 
 # on a CPU: a tenth of the model's width, heads and blocks; "tenth" has a tenth of its 480p tokens too, so that half of
 # the work is attention as there, "small" fewer, so that a round is short
@@ -56,14 +56,6 @@ GOALS: dict[tuple[str, str], dict[str, tuple[str, float]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    """Something that is timed."""
-
-    name: str
-    run: Callable[[int], Any]  # with the number of the round
-
-
 def narrow(width: int, cells: tuple[int, int]) -> Size:
     """A model for a CPU, and a clip of 20 latents."""
     settings = {"dim": width, "ffn_dim": int(FFN_PER_WIDTH * width), "num_heads": width // HEAD, "num_layers": BLOCKS}
@@ -76,6 +68,11 @@ def size_of(name: str, width: int) -> Size:
     if name in CELLS:
         return narrow(width, CELLS[name])
     return Size(BACKBONE, EXPERT_HIDDEN, SIZES[name], CLIP_TARGET_LATENTS, TEXT_TOKENS)
+
+
+def usual_precision(device: str) -> str:
+    """Name of the dtype a device is measured in."""
+    return "float32" if device == "cpu" else "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Plan:
     @property
     def goals(self) -> dict[str, tuple[str, float]]:
         """Goals of this size, device and precision."""
-        as_set = self.width == WIDTH and self.precision == ("float32" if self.device == "cpu" else "bfloat16")
+        as_set = self.width == WIDTH and self.precision == usual_precision(self.device)
         return GOALS.get((self.device, self.size), {}) if as_set else {}
 
 
@@ -157,32 +154,6 @@ def _groups(cases: list[str], contest: Contest, authors: Entry, ours: Entry) -> 
         yield decode_cases(contest)
 
 
-def time_in_turn(cases: list[Case], rounds: int, device: str) -> dict[str, list[float]]:
-    """Seconds of every case in every round, after one round to warm up."""
-    seconds: dict[str, list[float]] = {case.name: [] for case in cases}
-    for number in range(rounds + 1):
-        for case in cases:
-            _finish(device)
-            begun = time.perf_counter()
-            case.run(number)
-            _finish(device)
-            if number:
-                seconds[case.name].append(time.perf_counter() - begun)
-    return seconds
-
-
-def paired(seconds: dict[str, list[float]], one: str, other: str) -> float:
-    """Median over rounds of the ratio within a round, which a machine that slows down in between does not bend.
-
-    What ran again in a round makes another pair of it.
-    """
-    pairs = list(zip(seconds[one], seconds[other], strict=True))
-    again = (f"{one} again", f"{other} again")
-    if all(name in seconds for name in again):
-        pairs += zip(*(seconds[name] for name in again), strict=True)
-    return statistics.median(a / b for a, b in pairs)
-
-
 def _summary(seconds: list[float]) -> dict[str, float]:
     middle = statistics.median(seconds)
     return {"median": middle, "spread": (max(seconds) - min(seconds)) / middle}
@@ -244,11 +215,6 @@ def hardware(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def _finish(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def _difference(one: Tensor, other: Tensor) -> float:

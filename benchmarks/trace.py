@@ -79,7 +79,8 @@ def _as_text(report: dict[str, Any]) -> str:
             shown = [_shown(values[name], unit, size) for name, (unit, size) in zip(names, UNITS, strict=True)]
             lines.append(f"  {column:24}" + "".join(f"{value:>20}" for value in shown))
         work = found["FLOPs of ours"]
-        shares = (f"{place} {100 * flops / sum(work.values()):.1f}" for place, flops in work.items())
+        whole = sum(work.values())
+        shares = (f"{place} {100 * flops / whole:.1f}" for place, flops in work.items())
         lines += [f"  % of our FLOPs: {', '.join(shares)}", ""]
     lines += [*_memory_as_text(report["memory"]), *_decoding_as_text(report["decoding"])]
     for budget in report["budgets"]:

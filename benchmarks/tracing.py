@@ -47,7 +47,6 @@ class Measures:
     read_backs: int = 0  # waits for a value of the device
     uploads: int = 0  # bytes copied from the host's memory
     by_kernel: Counter[str] = field(default_factory=Counter)
-    bytes_by_kernel: Counter[str] = field(default_factory=Counter)
     flops_by_place: Counter[tuple[str, str]] = field(default_factory=Counter)  # place and kernel
 
 
@@ -82,7 +81,6 @@ class Tracer:
         self.measures.kernels += 1
         self.measures.by_kernel[name] += 1
         self.measures.bytes_moved += read + written
-        self.measures.bytes_by_kernel[name] += read + written
         self.measures.flops += flops
         if flops:
             self.measures.flops_by_place[self.place, name] += flops

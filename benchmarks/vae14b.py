@@ -26,14 +26,16 @@ PUBLISHED = {
 AUTHORS_TILES = {"480p": 2.47, "720p": 2.91}
 
 
+def later_clip(cells: tuple[int, int]) -> tuple[int, ...]:
+    """Shape of the latents behind which a later clip lies, and its own."""
+    return 1, LATENT_CHANNELS, MOTION_LATENTS + CLIP_TARGET_LATENTS, *cells
+
+
 def trace_decoding(size: str) -> dict[str, Measures]:
     """Ours and the host's decoding of the 39 latents behind which a later clip lies."""
     with torch.device("meta"):
         model = plain_vae(PUBLISHED).to(DTYPE)
-    height, width = SIZES[size]
-    latents = torch.empty(
-        1, LATENT_CHANNELS, MOTION_LATENTS + CLIP_TARGET_LATENTS, height, width, device="meta", dtype=DTYPE
-    )
+    latents = torch.empty(later_clip(SIZES[size]), device="meta", dtype=DTYPE)
 
     def ours(latents: Tensor) -> None:
         deque(decode_chunks(model, latents, CLIP_FRAMES), maxlen=0)

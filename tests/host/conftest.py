@@ -130,12 +130,14 @@ def small_scene() -> ClipScene:
 
 @pytest.fixture(params=["one batch", "two batches"])
 def passes(request: pytest.FixtureRequest, patcher: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How the host runs the two passes of guidance: together, or apart where its estimate exceeds the free memory.
+    """How the host runs the two passes of guidance.
 
     The module's own fixture `patcher` is the model.
     """
     if request.param == "two batches":
-        monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
+        from cointeract_pack.tests.host.clip_runs import apart
+
+        apart(patcher, monkeypatch)
     return request.param
 
 

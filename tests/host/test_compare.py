@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from cointeract_pack.benchmarks.rounds import WIDTH, Case, Plan, judged, paired, time_in_turn
+from cointeract_pack.benchmarks.rounds import WIDTH, Plan, judged
+from cointeract_pack.benchmarks.timing import Case, paired, time_in_turn
 
 VARIABLE = "COINTERACT_REFERENCE"
 

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 import torch._dynamo
-from comfy.ldm.modules.attention import attention_pytorch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 
 from cointeract_pack.cointeract_core.host import dit as dit_module
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
-from cointeract_pack.cointeract_core.host.sampling import (
-    PUBLISHED_SCHEDULE,
-    SampleSettings,
-    make_sigmas,
-    sample_clip,
-    with_shift,
-)
 from cointeract_pack.cointeract_core.verify.golden import FLOAT_TOLERANCE, read_golden
 from cointeract_pack.cointeract_core.verify.runs import read_run
-from cointeract_pack.cointeract_core.verify.tiny import build_dit, build_patcher
+from cointeract_pack.cointeract_core.verify.tiny import build_dit
+from cointeract_pack.tests.host import clip_runs
+from cointeract_pack.tests.host.clip_runs import GOLDEN, GPU_KERNELS, apart, sample, small_patcher
 
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=3, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+SETTINGS = replace(clip_runs.SETTINGS, steps=3)
 GRAPHS_PER_PYTORCH = 8  # beyond so many versions of one function PyTorch gives up compiling it
 
 
 @pytest.fixture(autouse=True)
 def attention_of_gpus(monkeypatch):
-    """PyTorch's, the host's choice on a GPU; the one it chooses on a CPU asks the system for free memory."""
-    monkeypatch.setattr(dit_module, "KERNELS", replace(dit_module.KERNELS, attention=attention_pytorch))
+    monkeypatch.setattr(dit_module, "KERNELS", GPU_KERNELS)
 
 
 @pytest.fixture(autouse=True)
@@ -78,19 +69,17 @@ def test_the_real_compiler_agrees():
 @pytest.mark.parametrize("keys", ["whole model", "blocks"])
 def test_nodes_that_compile(keys, small_scene, monkeypatch):
     """The host's node compiles the whole transformer, others one block after the other; both meet our caches here."""
-    patcher = build_patcher(read_golden(GOLDEN))
+    patcher = small_patcher()
     # one pass after the other, so that the first block's attention is reused
-    monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
+    apart(patcher, monkeypatch)
     conditions = clip_conditions(small_scene, small_scene.speech.plan.clips[0], None)
 
-    def sample(compiled):
-        model = with_shift(patcher, SETTINGS.shift)
-        if compiled:
-            blocks = range(len(patcher.model.diffusion_model.blocks))
-            names = ["diffusion_model"] if keys == "whole model" else [f"diffusion_model.blocks.{n}" for n in blocks]
-            set_torch_compile_wrapper(model=model, backend="eager", keys=names, fullgraph=keys == "blocks")
-        return sample_clip(model, conditions, SETTINGS, make_sigmas(model, SETTINGS), SETTINGS.seed)
+    def compile_it(model):
+        blocks = range(len(patcher.model.diffusion_model.blocks))
+        names = ["diffusion_model"] if keys == "whole model" else [f"diffusion_model.blocks.{n}" for n in blocks]
+        set_torch_compile_wrapper(model=model, backend="eager", keys=names, fullgraph=keys == "blocks")
 
-    assert torch.equal(sample(True), sample(False))
+    compiled = sample(patcher, conditions, SETTINGS, compile_it)
+    assert torch.equal(compiled, sample(patcher, conditions, SETTINGS))
     assert graphs() >= 4
     assert keys == "whole model" or graphs() <= GRAPHS_PER_PYTORCH

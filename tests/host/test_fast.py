@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,23 +14,14 @@ from safetensors.torch import save_file
 from cointeract_pack.cointeract_core.constants import TIMESTEPS
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
 from cointeract_pack.cointeract_core.host.loader import load_cointeract
-from cointeract_pack.cointeract_core.host.sampling import (
-    PUBLISHED_SCHEDULE,
-    SampleSettings,
-    make_sigmas,
-    sample_clip,
-    with_shift,
-)
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
-
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=4, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+from cointeract_pack.cointeract_core.host.sampling import make_sigmas
+from cointeract_pack.tests.host import clip_runs
+from cointeract_pack.tests.host.clip_runs import SETTINGS, small_patcher
 
 
 @pytest.fixture(scope="module")
 def patcher():
-    return build_patcher(read_golden(GOLDEN))
+    return small_patcher()
 
 
 @pytest.fixture
@@ -44,17 +34,17 @@ def sample(patcher, conditions):
     """Latents, and how many rows the model was asked for at each noise level."""
 
     def run(prepare=lambda model: None, **changes):
-        settings = replace(SETTINGS, **changes)
-        model = with_shift(patcher, settings.shift)
-        prepare(model)
         rows = Counter()
 
         def count(executor, x, timestep, *args, **kwargs):
             rows[round(float(timestep[0]), 2)] += len(x)
             return executor(x, timestep, *args, **kwargs)
 
-        model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "count", count)
-        return sample_clip(model, conditions, settings, make_sigmas(model, settings), settings.seed), rows
+        def prepare_and_count(model):
+            prepare(model)
+            model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "count", count)
+
+        return clip_runs.sample(patcher, conditions, replace(SETTINGS, **changes), prepare_and_count), rows
 
     return run
 

@@ -14,6 +14,7 @@ from cointeract_pack.cointeract_core.errors import ModelFileError
 from cointeract_pack.cointeract_core.host.base_model import CoInteractModel
 from cointeract_pack.cointeract_core.host.loader import load_cointeract
 from cointeract_pack.cointeract_core.host.patcher import is_parked, with_parking
+from cointeract_pack.tests.host.clip_runs import elsewhere
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -98,9 +99,7 @@ def test_parking_over_a_gguf_base(tiny, put, put_gguf):
     patches = put("model_patches", "checkpoint.safetensors", tiny.adapter())
     here = load_cointeract(put_gguf("s2v.gguf", tiny.base(torch.float32)), patches, strength=20.0).patcher
     plain = forward(here)
-    elsewhere = here.clone()
-    elsewhere.load_device = torch.device("cpu:0")  # another name, so that the host takes loading for a move
-    parked = with_parking(elsewhere)
+    parked = with_parking(elsewhere(here))
     assert isinstance(parked, type(here))
     assert parked.clone().model_size() == parked.model_size() < here.model_size()
     for _ in range(2):  # loaded again over what the first run left

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import comfy.model_management
 import pytest
 import torch
-from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 
 from cointeract_pack.cointeract_core.clips.parts import PersonReference
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.host.base_model import PRODUCT
 from cointeract_pack.cointeract_core.host.cache import tensors_in
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
-from cointeract_pack.cointeract_core.host.dit import KERNELS
 from cointeract_pack.cointeract_core.host.memory import check_room, forward_memory
 from cointeract_pack.cointeract_core.host.patcher import CoInteractPatcher, is_parked, with_parking
-from cointeract_pack.cointeract_core.host.sampling import (
-    PUBLISHED_SCHEDULE,
-    SampleSettings,
-    make_sigmas,
-    sample_clip,
-    with_shift,
-)
 from cointeract_pack.cointeract_core.model.forward import forward
 from cointeract_pack.cointeract_core.model.inputs import ClipInputs
 from cointeract_pack.cointeract_core.model.prepare import prepare_clip
 from cointeract_pack.cointeract_core.shapes import VideoSize
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
+from cointeract_pack.tests.host import clip_runs
+from cointeract_pack.tests.host.clip_runs import ELSEWHERE, GPU_KERNELS, elsewhere, small_patcher
 
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=2, cfg=3.0, shift=5.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
-# a device of another name, so that the host takes loading for a move; its memory is the same
-ELSEWHERE = torch.device("cpu:0")
+SETTINGS = replace(clip_runs.SETTINGS, steps=2, shift=5.0)
 TEXT_KEY, PROJECTION = "diffusion_model.blocks.1.cross_attn.k", "diffusion_model.time_projection.1"
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def patcher(request):
-    return build_patcher(read_golden(GOLDEN), request.param)
+    return small_patcher(request.param)
 
 
 @pytest.fixture
@@ -57,13 +45,6 @@ def nothing_stays_loaded():
     comfy.model_management.unload_all_models()
 
 
-def elsewhere(patcher):
-    """The same model loaded to another device than it rests on, as on a machine with a GPU."""
-    moved = patcher.clone()
-    moved.load_device = ELSEWHERE
-    return moved
-
-
 def with_lora(patcher, strength=1.0):
     """Patches on a layer that is parked and on one that is not."""
     patched = patcher.clone()
@@ -75,8 +56,7 @@ def with_lora(patcher, strength=1.0):
 
 
 def sample(patcher, conditions):
-    model = with_shift(patcher, SETTINGS.shift)
-    return sample_clip(model, conditions, SETTINGS, make_sigmas(model, SETTINGS), SETTINGS.seed)
+    return clip_runs.sample(patcher, conditions, SETTINGS)
 
 
 def test_loading_leaves_what_makes_constants_where_it_rests(patcher):
@@ -187,10 +167,10 @@ def test_part_of_the_weights_in_video_memory(patcher, conditions):
 
 
 def test_the_hosts_call_for_memory_takes_the_constants_first(patcher, conditions):
-    freed, kept = [], []
+    freed, kept, clones = [], [], []
 
     def prepare(model):
-        from comfy.patcher_extension import WrappersMP
+        clones.append(model)
 
         def ask(executor, *args, **kwargs):
             out = executor(*args, **kwargs)
@@ -202,12 +182,11 @@ def test_the_hosts_call_for_memory_takes_the_constants_first(patcher, conditions
         model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "ask", ask)
 
     plain = sample(patcher, conditions)
-    model = with_shift(elsewhere(patcher), SETTINGS.shift)
-    prepare(model)
-    out = sample_clip(model, conditions, SETTINGS, make_sigmas(model, SETTINGS), SETTINGS.seed)
+    out = clip_runs.sample(elsewhere(patcher), conditions, SETTINGS, prepare)
     assert torch.equal(out, plain)
     assert min(freed) >= 1000
     assert all(kept)
+    (model,) = clones
     assert model.run_cache is None
 
 
@@ -269,9 +248,8 @@ def test_a_pass_with_parked_weights_stays_on_the_device(patcher, conditions):
         motion=there(values["reference_motion"]),
         pose=latents,
     )
-    kernels = replace(KERNELS, attention=attention_pytorch)  # of GPUs; that of the CPU asks the system for memory
     with torch.inference_mode():
         constants = prepare_clip(dit, latents, clip)
-        out = forward(dit, latents, there(torch.tensor([500.0])), constants, kernels, gate=True).video
+        out = forward(dit, latents, there(torch.tensor([500.0])), constants, GPU_KERNELS, gate=True).video
     assert {tensor.device.type for tensor in tensors_in([constants.scene, constants.text])} == {"meta"}
     assert (out.shape, out.device.type, out.dtype) == (latents.shape, "meta", dit.dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import comfy.hooks
 import pytest
@@ -13,39 +12,18 @@ import torch
 from cointeract_pack.cointeract_core.clips.parts import ProductReference
 from cointeract_pack.cointeract_core.host import cache
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
-from cointeract_pack.cointeract_core.host.sampling import (
-    PUBLISHED_SCHEDULE,
-    SampleSettings,
-    make_sigmas,
-    sample_clip,
-    with_shift,
-)
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
-
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=4, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+from cointeract_pack.tests.host.clip_runs import SETTINGS, sample, small_patcher, without_cache
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def patcher(request):
-    return build_patcher(read_golden(GOLDEN), request.param)
+    return small_patcher(request.param)
 
 
 @pytest.fixture
 def conditions(small_scene):
     motion = torch.randn(1, 16, 19, 8, 8, generator=torch.Generator().manual_seed(5))
     return clip_conditions(small_scene, small_scene.speech.plan.clips[0], motion)
-
-
-def sample(patcher, conditions, settings=SETTINGS, prepare=lambda model: None):
-    model = with_shift(patcher, settings.shift)
-    prepare(model)
-    return sample_clip(model, conditions, settings, make_sigmas(model, settings), settings.seed)
-
-
-def without_cache(model):
-    model.remove_wrappers_with_key(cache.WrappersMP.OUTER_SAMPLE, cache.WRAPPER_KEY)
 
 
 def plain(patcher, conditions, settings=SETTINGS):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import comfy.samplers
 import pytest
@@ -15,17 +14,10 @@ from cointeract_pack.cointeract_core.clips.parts import ProductReference
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
 from cointeract_pack.cointeract_core.host.sampling import (
     PUBLISHED_SCHEDULE,
-    SampleSettings,
     clip_noise,
-    make_sigmas,
     sample_clip,
-    with_shift,
 )
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
-
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=4, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+from cointeract_pack.tests.host.clip_runs import SETTINGS, sample, small_patcher
 
 
 def random(*shape, seed=0):
@@ -34,7 +26,7 @@ def random(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def patcher():
-    return build_patcher(read_golden(GOLDEN))
+    return small_patcher()
 
 
 @pytest.fixture
@@ -45,12 +37,6 @@ def scene(small_scene):
 @pytest.fixture
 def conditions(scene):
     return clip_conditions(scene, scene.speech.plan.clips[0], random(1, 16, 19, 8, 8, seed=5))
-
-
-def sample(patcher, conditions, settings=SETTINGS, prepare=lambda model: None):
-    model = with_shift(patcher, settings.shift)
-    prepare(model)
-    return sample_clip(model, conditions, settings, make_sigmas(model, settings), settings.seed)
 
 
 def counted(module, counts, name):

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
-from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 
-from cointeract_pack.cointeract_core.host import cache
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
-from cointeract_pack.cointeract_core.host.sampling import (
-    PUBLISHED_SCHEDULE,
-    SampleSettings,
-    make_sigmas,
-    sample_clip,
-    with_shift,
-)
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
+from cointeract_pack.tests.host import clip_runs
+from cointeract_pack.tests.host.clip_runs import small_patcher, without_cache
 
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
-SETTINGS = SampleSettings(seed=3, steps=5, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
+SETTINGS = replace(clip_runs.SETTINGS, steps=5)
 BOLD = {"reuse_threshold": 3.0, "start_percent": 0.0, "end_percent": 1.0, "verbose": False}
 TIMID = {**BOLD, "reuse_threshold": 0.0}
 SKIPPING = {"EasyCache": EasyCacheNode, "LazyCache": LazyCacheNode}
@@ -31,7 +21,7 @@ SKIPPING = {"EasyCache": EasyCacheNode, "LazyCache": LazyCacheNode}
 
 @pytest.fixture(scope="module")
 def patcher():
-    return build_patcher(read_golden(GOLDEN))
+    return small_patcher()
 
 
 @pytest.fixture
@@ -39,16 +29,13 @@ def conditions(small_scene):
     return clip_conditions(small_scene, small_scene.speech.plan.clips[0], None)
 
 
-def sample(patcher, conditions, *, cached=True):
+def sample(patcher, conditions, prepare=lambda model: None):
     """Latents, and for how many rows the transformer ran."""
-    model = with_shift(patcher, SETTINGS.shift)
-    if not cached:
-        model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, cache.WRAPPER_KEY)
     rows = Counter()
-    layer = model.model.diffusion_model.head.head
+    layer = patcher.model.diffusion_model.head.head
     hook = layer.register_forward_pre_hook(lambda _layer, args: rows.update(ran=len(args[0])))
     try:
-        latents = sample_clip(model, conditions, SETTINGS, make_sigmas(model, SETTINGS), SETTINGS.seed)
+        latents = clip_runs.sample(patcher, conditions, SETTINGS, prepare)
     finally:
         hook.remove()
     return latents, rows["ran"]
@@ -62,7 +49,7 @@ def test_nodes_that_skip_steps(node, patcher, passes, conditions):
     assert ran % 2 == 0  # both passes of a step or neither
     assert torch.isfinite(latents).all()
     assert not torch.equal(latents, sample(patcher, conditions)[0])
-    assert torch.equal(latents, sample(skipping, conditions, cached=False)[0])
+    assert torch.equal(latents, sample(skipping, conditions, without_cache)[0])
     assert torch.equal(latents, sample(skipping, conditions)[0])  # nothing is left of the first run
 
 

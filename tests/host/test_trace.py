@@ -80,6 +80,9 @@ def test_the_page_says_what_is_traced(report, repo):
     def row(name, *columns):
         return f"| {name} | {' | '.join(columns)} |"
 
+    def gigabytes(part):
+        return [f"{size[part] / 1e9:.2f}" for size in sizes]
+
     sizes = list(memory["sizes"].values())
     weights = memory["weights"].values()
     stay = " / ".join(f"{found['resident'] / 1e9:.2f}" for found in weights)
@@ -87,10 +90,8 @@ def test_the_page_says_what_is_traced(report, repo):
     whole = [" / ".join(f"{value / 1e9:.1f}" for value in size["video memory"].values()) for size in sizes]
     assert row("weights that stay, bf16 / fp8 with fp8 experts", stay, stay) in page
     assert row("weights kept in main memory, bf16 / fp8", parked, parked) in page
-    assert row("peak of a pass", *(f"{size['peak of a pass'] / 1e9:.2f}" for size in sizes)) in page
-    assert (
-        row("kept for the clip, both passes", *(f"{size['constants of a clip'] / 1e9:.2f}" for size in sizes)) in page
-    )
+    assert row("peak of a pass", *gigabytes("peak of a pass")) in page
+    assert row("kept for the clip, both passes", *gigabytes("constants of a clip")) in page
     assert row("**in all, bf16 / fp8**", *(f"**{sums}**" for sums in whole)) in page
     numbers = report["sizes"]["480p"]["numbers"]["ours"]
     assert f"{numbers['kernels']:,.0f} kernels a pass" in page
