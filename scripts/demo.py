@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hostenv import BASE, ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
+from hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
 from hostevents import Event, EventSocket
 from hostlock import setting_up, using
 from hostserver import Server, fetch_json, running_server
@@ -44,9 +44,10 @@ def main(arguments: list[str]) -> int:
         page = _read_workflow(options.workflow)
         if options.samples is not None and not options.samples.is_dir():
             raise SetupError(f"{options.samples} is no folder: name one with a person, a product and a speech.")
-        with using(BASE):
+        with setting_up():
+            host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
+        with using(host.base):
             with setting_up():
-                host = ready_host() if options.comfyui is None else existing_host(options.comfyui)
                 base = prepare_base(host, options.samples)
             _run(host, base, page, options)
     except SetupError as error:
@@ -67,7 +68,7 @@ def _run(host: Host, base: Path, page: dict[str, Any], options: argparse.Namespa
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo.py", description="Run a workflow in a real ComfyUI, on tiny models.")
-    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="use this ComfyUI and its Python")
+    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="use this ComfyUI, with its Python or one made for it")
     parser.add_argument("--keep", action="store_true", help="leave the server up until Ctrl+C")
     parser.add_argument("--samples", type=Path, metavar="DIR", help="take person, product and speech from this folder")
     parser.add_argument("--train", action="store_true", help="train a LoRA first, on one row")

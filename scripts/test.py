@@ -1,15 +1,18 @@
 """Set up a real ComfyUI and run every test.
 
-    python3 scripts/test.py [pytest's own arguments]
+    python3 scripts/test.py [--comfyui DIR] [pytest's own arguments]
 
-The exit status is pytest's.
+With --comfyui, another ComfyUI than the checkout's own is tested with, in an environment made for it. The exit status is
+pytest's.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import findbrowser
 from hostenv import ROOT, SetupError, ready_host, say, stop_on_termination
@@ -19,10 +22,13 @@ from testbase import prepare_base
 
 def main(arguments: list[str]) -> int:
     """Run pytest with `arguments`, by default on all of tests/."""
+    parser = argparse.ArgumentParser(prog="test.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--comfyui", type=Path)
+    options, arguments = parser.parse_known_args(arguments)
     stop_on_termination()
     try:
         with setting_up():
-            host = ready_host(tests=True)
+            host = ready_host(tests=True, comfyui=options.comfyui)
             base = prepare_base(host)
     except SetupError as error:
         print(error, file=sys.stderr)

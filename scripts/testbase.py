@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hostenv import BASE, ROOT, Host, run, say
+from hostenv import ROOT, Host, run, say
 from hostserver import make_base
 
 SCRIPTS = ROOT / "scripts"
@@ -26,10 +26,11 @@ def prepare_base(host: Host, samples: Path | None = None) -> Path:
     Raises:
         SetupError: a script that builds files failed.
     """
-    make_base(BASE)
-    _build(host, "tiny_models.py", BASE / "models", ())
-    _build(host, "sample_inputs.py", BASE / "input", () if samples is None else ("--samples", str(samples.resolve())))
-    return BASE
+    base = host.base
+    make_base(base)
+    _build(host, "tiny_models.py", base / "models", ())
+    _build(host, "sample_inputs.py", base / "input", () if samples is None else ("--samples", str(samples.resolve())))
+    return base
 
 
 def _build(host: Host, script: str, folder: Path, options: Sequence[str]) -> None:
