@@ -16,7 +16,7 @@ from ..cointeract_core.constants import (
     MOTION_LATENTS,
     TEMPORAL_STRIDE,
 )
-from ..cointeract_core.host.cache import OPTION, ClipCache
+from ..cointeract_core.host.cache import OPTION, RunCache
 from ..cointeract_core.host.standalone import plain_dit, plain_s2v
 from .reference import Reference
 
@@ -178,7 +178,7 @@ class _OurForward:
 
     def begin(self) -> None:
         """A run of its own, as the host's sampler starts one per clip."""
-        self._cache = ClipCache()
+        self._cache = RunCache()
 
     def __call__(self, latents: Tensor, timestep: Tensor, which: int) -> Tensor:
         own = self._passes[which]

@@ -19,7 +19,10 @@ EXPERTS = "cointeract.experts."
 HOI = "cointeract.hoi."
 PLAIN_KEY = "cointeract.plain"  # marks a base without adapter that should still run our forward
 EXPERT_KEY = "cointeract.experts.0.router.0.weight"
-SCALE = "scale_weight"  # beside a layer's float8 weight, as in the host's scaled files
+SCALE = "expert_scale"  # beside an expert layer's float8 weight; a name of ours, for ComfyUI renames its own
+# what it was called before, and what newer ComfyUI makes of that; both are still read
+OLD_SCALES = ("scale_weight", "weight_scale")
+QUANT_MARK = "comfy_quant"  # beside a layer's weight: how newer ComfyUI keeps it
 EXPERT_SCALE_KEY = f"cointeract.experts.0.router.0.{SCALE}"
 EXPERT_WIDTH_KEY = "cointeract.experts.0.hand.fc1.weight"
 HOI_KEY = "cointeract.hoi.patch_embedding.weight"
@@ -93,7 +96,13 @@ def _rename(name: str, rules: Iterable[tuple[str, str]]) -> str:
 
 def to_ours(name: str) -> str:
     """Our name for a tensor of a checkpoint in any accepted form; our own names stay as they are."""
-    return _rename(strip_prefix(name), FFN_NAMES + EXTRA_NAMES)
+    return expert_scale(_rename(strip_prefix(name), FFN_NAMES + EXTRA_NAMES))
+
+
+def expert_scale(name: str) -> str:
+    """Our name for the scale of an expert layer, under whatever name it was saved; others stay as they are."""
+    layer, _, leaf = name.rpartition(".")
+    return f"{layer}.{SCALE}" if leaf in OLD_SCALES and EXPERTS in name else name
 
 
 def to_official(name: str, experts: bool = True) -> str:

@@ -10,9 +10,11 @@ import comfy.model_base
 import comfy.model_management
 
 from ..checkpoint.header import TensorInfo
+from ..checkpoint.keys import EXPERTS, QUANT_MARK, expert_scale
 from ..checkpoint.merge import check_tensors
 from ..constants import AUDIO_INJECT_LAYERS, CLIP_TARGET_LATENTS, MOTION_1X_LATENTS, PATCH, TEXT_TOKENS
 from .dit import CoInteractDiT
+from .fp8 import FP8
 from .skeleton import model_shapes
 
 # names of our values in the host's conditioning dictionaries; the host's own names are kept where it has them
@@ -46,6 +48,7 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         Raises:
             CheckpointKeysError: tensors that are unknown, missing or of another shape.
         """
+        _restore_scales(sd)
         found = {
             name[len(unet_prefix) :]: TensorInfo(tuple(tensor.shape))
             for name, tensor in sd.items()
@@ -102,3 +105,17 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         if product is not None:
             out["product_latent"] = [1, 16, math.prod(product.shape) // 16]
         return out
+
+
+def _restore_scales(state: dict[str, Any]) -> None:
+    """Give the scales of float8 experts our name again, in place.
+
+    Files of before called them as ComfyUI calls its own; newer ComfyUI renames those and marks the layer as one of its
+    quantised kind, which ours is not.
+    """
+    for name in [name for name in state if EXPERTS in name]:
+        layer, _, leaf = name.rpartition(".")
+        if leaf == QUANT_MARK and getattr(state.get(f"{layer}.weight"), "dtype", None) is FP8:
+            del state[name]
+        elif expert_scale(name) != name:
+            state[expert_scale(name)] = state.pop(name)

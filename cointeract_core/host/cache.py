@@ -8,6 +8,7 @@ two conditionings have in common is kept once, which also tells the forward what
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -32,10 +33,11 @@ class ClipCache:
 
     def get(self, key: tuple, build: Callable[[], ClipConstants]) -> ClipConstants:
         """The constants under `key`, built on first use."""
-        if key not in self._kept:
-            self._kept[key] = self._with_known_scene(build())
+        constants = self._kept.get(key)  # by name, as another thread may free what is kept
+        if constants is None:
+            constants = self._kept[key] = self._with_known_scene(build())
             self.step.several = len(self._kept) > 1
-        return self._kept[key]
+        return constants
 
     def free(self) -> int:
         """Forget everything; the next forward computes it anew.
@@ -51,6 +53,25 @@ class ClipCache:
     def _with_known_scene(self, constants: ClipConstants) -> ClipConstants:
         known = [kept.scene for kept in self._kept.values() if _same(kept.scene, constants.scene)]
         return replace(constants, scene=known[0]) if known else constants
+
+
+class RunCache:
+    """The caches of a run: one for each thread that runs passes.
+
+    A host with several GPUs runs the passes of a step side by side, each in its GPU's thread; those share nothing.
+    """
+
+    def __init__(self) -> None:
+        self._of_threads: dict[int, ClipCache] = {}
+
+    @torch.compiler.disable  # which thread this is, a graph cannot know
+    def here(self) -> ClipCache:
+        """The cache of the thread that asks."""
+        return self._of_threads.setdefault(threading.get_ident(), ClipCache())
+
+    def free(self) -> int:
+        """Forget everything; bytes let go."""
+        return sum(cache.free() for cache in list(self._of_threads.values()))
 
 
 def tensors_in(value: Any) -> list[Tensor]:
@@ -82,9 +103,10 @@ def constants_for(
     options: dict[str, Any], latents: Tensor, build: Callable[[], ClipConstants]
 ) -> tuple[ClipConstants, StepReuse | None]:
     """Constants of the clip in hand from the run's cache, and what the step's passes share, where that is safe."""
-    cache, uuids = options.get(OPTION), options.get("uuids")
-    if cache is None or not uuids or options.get("context_window") is not None:
+    run, uuids = options.get(OPTION), options.get("uuids")
+    if run is None or not uuids or options.get("context_window") is not None:
         return build(), None  # a window changes what one uuid stands for
+    cache = run.here()
     return cache.get((tuple(uuids), tuple(latents.shape), latents.dtype, latents.device), build), cache.step
 
 
@@ -96,7 +118,7 @@ def cache_per_run(patcher: Any) -> None:
         options = guider.model_options.setdefault("transformer_options", {})
         if _weights_change(guider):
             return executor(*args, **kwargs)
-        options[OPTION] = guider.model_patcher.run_cache = ClipCache()
+        options[OPTION] = guider.model_patcher.run_cache = RunCache()
         try:
             return executor(*args, **kwargs)
         finally:

@@ -9,6 +9,7 @@ Touch points, each with a test in ``tests/host``: `comfy.ldm.wan.model.WanModel_
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import comfy.ops
@@ -17,6 +18,9 @@ import torch
 from torch import Tensor
 
 from ..checkpoint.keys import SCALE
+
+# tensors of a mixed-precision file, where the host knows them; it may hand them over as they are
+QUANTISED: tuple[type, ...] = tuple(filter(None, [getattr(comfy.ops, "QuantizedTensor", None)]))
 
 
 def extras_operations(operations: Any) -> Any:
@@ -30,21 +34,58 @@ def extras_operations(operations: Any) -> Any:
     return operations
 
 
-def layer_weights(layer: torch.nn.Module, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a layer as its own forward would use them: on the input's device, in its dtype, patched."""
-    own = getattr(layer, "cast_bias_weight", None)  # of layers that hold quantised tensors (ComfyUI-GGUF)
-    weight, bias = own(like) if own is not None else comfy.ops.cast_bias_weight(layer, like)
-    scale = getattr(layer, SCALE, None)  # of float8 layers
-    return weight if scale is None else weight * scale.to(weight), bias
+class LayerWeights:
+    """Weight and bias of a layer as its own forward would use them: on the input's device, in its dtype, patched.
+
+    They are the host's, lent for as long as the context lasts: where it pages weights, their place is free after it.
+
+    Args:
+        layer: one of the host's, or of a third party's that quantises its own.
+        like: the input.
+    """
+
+    def __init__(self, layer: torch.nn.Module, like: Tensor) -> None:
+        self._layer, self._like = layer, like
+        self._lent: tuple[Any, ...] | None = None
+
+    def __enter__(self) -> tuple[Tensor, Tensor]:
+        layer, like = self._layer, self._like
+        own = getattr(layer, "cast_bias_weight", None)  # of layers that hold quantised tensors (ComfyUI-GGUF)
+        if own is not None:
+            return own(like)
+        self._lent = comfy.ops.cast_bias_weight(layer, like, offloadable=True)
+        weight, bias = self._lent[:2]
+        scale = getattr(layer, SCALE, None)  # of float8 layers; one number, so that the product is rounded once
+        if scale is not None:
+            return weight * scale, bias
+        return (weight.dequantize().to(like.dtype) if isinstance(weight, QUANTISED) else weight), bias
+
+    def __exit__(self, *_error: object) -> None:
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            comfy.ops.uncast_bias_weight(self._layer, *lent)
 
 
-def load_state_dict_as_model(state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None) -> Any:
+def load_state_dict_as_model(
+    state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None, *, disable_dynamic: bool = False
+) -> Any:
     """The host's loader of diffusion models; None where it does not know the model.
 
     Args:
         metadata: of the file, where newer hosts keep how its layers are quantised; older ones do not ask for it.
+        disable_dynamic: have the weights loaded once, where the host would page them by itself.
     """
+    more = {"metadata": metadata, "disable_dynamic": disable_dynamic}
     load = comfy.sd.load_diffusion_model_state_dict
-    if "metadata" in inspect.signature(load).parameters:
-        return load(state, model_options=options, metadata=metadata)
-    return load(state, model_options=options)
+    known = inspect.signature(load).parameters
+    return load(state, model_options=options, **{name: value for name, value in more.items() if name in known})
+
+
+def set_reload(patcher: Any, load: Callable[..., Any], *arguments: Any) -> None:
+    """Tell the host how to load a model again: it does so for nodes that need weights of their own.
+
+    Args:
+        load: called with `arguments` and, where the host wants it so, `disable_dynamic`; gives a patcher.
+    """
+    if hasattr(patcher, "cached_patcher_init"):  # older hosts never load again
+        patcher.cached_patcher_init = (load, arguments)

@@ -22,7 +22,7 @@ from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
 from .cache import constants_for
-from .compat import extras_operations, layer_weights
+from .compat import extras_operations, LayerWeights
 from .fp8 import ScaledExperts
 
 
@@ -40,7 +40,7 @@ class CoInteractBlock(comfy.ldm.wan.model.WanAttentionBlock):
         return run_block(self, experts, tokens, *conditions, **how)
 
 
-KERNELS = Kernels(attention=optimized_attention, weights=layer_weights, before_block=stop_if_asked)
+KERNELS = Kernels(attention=optimized_attention, weights=LayerWeights, before_block=stop_if_asked)
 
 
 class Extras(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..checkpoint.keys import EXPERTS, SCALE
 from ..constants import ROUTER_CLASSES
-from .compat import layer_weights
+from .compat import LayerWeights
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max
@@ -33,6 +33,10 @@ def quantise_experts(state: dict[str, Any]) -> dict[str, Tensor]:
     return quantised
 
 
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor, requires_grad=False)
+
+
 class ScaledExperts(comfy.ops.manual_cast):
     """Layer classes of experts in float8."""
 
@@ -41,11 +45,20 @@ class ScaledExperts(comfy.ops.manual_cast):
 
         def __init__(self, into: int, out: int, *args: Any, **kwargs: Any) -> None:
             super().__init__(into, out, *args, **kwargs)
-            if out > ROUTER_CLASSES:
-                self.weight = nn.Parameter(torch.empty_like(self.weight, dtype=FP8), requires_grad=False)
-                scale = torch.ones((), device=self.weight.device, dtype=torch.float32)
-                self.scale_weight = nn.Parameter(scale, requires_grad=False)
+            device, dtype = kwargs.get("device"), kwargs.get("dtype")
+            large = out > ROUTER_CLASSES
+            # by size: newer ComfyUI makes a layer's tensors only when they are loaded
+            if large or self.weight is None:
+                self.weight = _frozen(torch.empty(out, into, device=device, dtype=FP8 if large else dtype))
+            if self.bias is None:
+                self.bias = _frozen(torch.empty(out, device=device, dtype=dtype))
+            if large:
+                self.register_parameter(SCALE, _frozen(torch.ones((), device=device, dtype=torch.float32)))
+
+        # PyTorch's own: a newer host's reads weight and bias alone, and leaves them unmade until then
+        _load_from_state_dict = nn.Module._load_from_state_dict
 
         def forward_comfy_cast_weights(self, x: Tensor) -> Tensor:
             """The host's entry for a layer whose weights are not in its input's precision."""
-            return F.linear(x, *layer_weights(self, x))
+            with LayerWeights(self, x) as (weight, bias):
+                return F.linear(x, weight, bias)

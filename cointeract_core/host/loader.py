@@ -18,7 +18,7 @@ from ..checkpoint.keys import EXPERT_SCALE_KEY, EXTRAS, HOI, PLAIN_KEY
 from ..checkpoint.merge import AdapterPlan, base_names, check_base, check_pair, check_tensors, plan_adapter, take
 from ..errors import CheckpointKeysError, ModelFileError, name_some
 from .cache import cache_per_run
-from .compat import load_state_dict_as_model
+from .compat import load_state_dict_as_model, set_reload
 from .files import ModelFile, find_adapter, find_base
 from .fp8 import quantise_experts
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
@@ -132,17 +132,36 @@ def load_cointeract(
         ModelFileError: see `plan_load`.
     """
     plan = plan_load(base_name, adapter_name)
-    state, metadata, lora = read_tensors(plan)
-    if experts_fp8:
-        state |= quantise_experts(state)
-    if plan.mark_plain:
-        state[PLAIN_KEY] = torch.zeros(1)
-    patcher = make_patcher(plan.base, state, metadata, weight_dtype)
+    patcher, lora = _build(plan, weight_dtype, experts_fp8)
+    set_reload(patcher, reload_patcher, base_name, adapter_name, weight_dtype, experts_fp8)
     if plan.adapter_file is not None:
         apply_lora(patcher, lora, strength, plan.adapter_file.what)
     cache_per_run(patcher)
     log.info("%s: %s", plan.base.what, plan.report)
     return LoadedModel(patcher, plan.report)
+
+
+def reload_patcher(
+    base_name: str, adapter_name: str | None, weight_dtype: str, experts_fp8: bool, disable_dynamic: bool = False
+) -> Any:
+    """The same model once more with weights of its own; the LoRA stays with the patcher that asks.
+
+    Args:
+        disable_dynamic: have the weights loaded once, where the host would page them by itself.
+    """
+    return _build(plan_load(base_name, adapter_name), weight_dtype, experts_fp8, disable_dynamic=disable_dynamic)[0]
+
+
+def _build(
+    plan: LoadPlan, weight_dtype: str, experts_fp8: bool, *, disable_dynamic: bool = False
+) -> tuple[Any, dict[str, Tensor]]:
+    """The host's model of a plan, and the adapter's LoRA, not applied."""
+    state, metadata, lora = read_tensors(plan)
+    if experts_fp8:
+        state |= quantise_experts(state)
+    if plan.mark_plain:
+        state[PLAIN_KEY] = torch.zeros(1)
+    return make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=disable_dynamic), lora
 
 
 def read_tensors(
@@ -164,13 +183,22 @@ def read_tensors(
     return state, metadata, take(tensors, plan.adapter.lora)
 
 
-def make_patcher(base: ModelFile, state: dict[str, Any], metadata: dict[str, str] | None, weight_dtype: str) -> Any:
-    """The host's model of a state dict.
+def make_patcher(
+    base: ModelFile,
+    state: dict[str, Any],
+    metadata: dict[str, str] | None,
+    weight_dtype: str,
+    *,
+    disable_dynamic: bool = False,
+) -> Any:
+    """The host's model of a state dict; for `disable_dynamic` see `load_state_dict_as_model`.
 
     Raises:
         ModelFileError: the host does not know it.
     """
-    patcher = load_state_dict_as_model(state, _options(base, weight_dtype), metadata)
+    patcher = load_state_dict_as_model(
+        state, _options(base, weight_dtype), metadata, disable_dynamic=disable_dynamic
+    )
     if patcher is None:
         raise ModelFileError(
             f"{base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."

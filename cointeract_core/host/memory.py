@@ -12,6 +12,7 @@ from ..clips.parts import ClipScene
 from ..constants import MOTION_LATENTS
 from ..errors import InputError
 from .conds import clip_conditions
+from .patcher import is_dynamic
 
 GIGA = 1e9
 
@@ -50,6 +51,11 @@ def check_room(patcher: Any, needed: float) -> str:
             f"{whole / GIGA:.1f} GB here; choose a smaller video in Person Reference."
         )
     weights = patcher.model_size()
+    if is_dynamic(patcher):
+        return (
+            f"About {needed / GIGA:.1f} GB of video memory beside the weights; ComfyUI brings the {weights / GIGA:.1f} GB "
+            "of weights in as they are needed and keeps those that find room."
+        )
     resident = min(weights, whole - needed)
     note = f"About {needed / GIGA:.1f} GB of video memory beside {weights / GIGA:.1f} GB of weights"
     if resident < weights:

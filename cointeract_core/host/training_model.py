@@ -16,7 +16,7 @@ from ..checkpoint.header import TensorInfo
 from ..checkpoint.keys import EXPERT_KEY, EXPERTS, HOI, HOI_KEY
 from ..constants import EXPERT_HIDDEN
 from ..training.cache import file_stamp
-from .compat import layer_weights
+from .compat import LayerWeights
 from .loader import LoadPlan, make_patcher, read_tensors
 from .registration import register
 from .skeleton import detect_config, model_shapes
@@ -103,9 +103,9 @@ def copy_rgb_stream(dit: Any) -> None:
     """Start the HOI stream as a copy of the RGB stream's parts; its type embedding is zero (DIT:927-970)."""
     hoi = dit.hoi
     for theirs, own in ((dit.patch_embedding, hoi.patch_embedding), (dit.head.head, hoi.head.head)):
-        weight, bias = layer_weights(theirs, own.weight)
-        own.weight.copy_(weight)
-        own.bias.copy_(bias)
+        with LayerWeights(theirs, own.weight) as (weight, bias):
+            own.weight.copy_(weight)
+            own.bias.copy_(bias)
     hoi.head.modulation.copy_(dit.head.modulation)
     hoi.type_embedding.weight.zero_()
     for block, own in zip(dit.blocks, hoi.modulation, strict=True):

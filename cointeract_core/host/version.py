@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OLDEST_HOST = (0, 3, 64)
+OLDEST_HOST = (0, 3, 75)  # the oldest this pack was run on
 
 
 def check_host_version() -> None:
@@ -16,6 +16,6 @@ def check_host_version() -> None:
     except ImportError as error:
         raise ImportError("CoInteract is a ComfyUI extension; put its folder into ComfyUI's custom_nodes.") from error
     numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
-    if numbers < OLDEST_HOST:
+    if numbers and numbers < OLDEST_HOST:
         oldest = ".".join(map(str, OLDEST_HOST))
         raise ImportError(f"CoInteract needs ComfyUI {oldest} or newer, but this is {version}; update ComfyUI.")

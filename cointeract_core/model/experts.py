@@ -9,6 +9,7 @@ Source: paper section on the Human-Aware MoE; MOE:253, DIT:658-710.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from ..constants import ROUTER_CLASSES, ROUTER_FACE, ROUTER_HAND
 # A bias is one more hidden unit that always is 1. It is spread over four units of a quarter, so that the inner size
 # of the product stays a multiple of 8, which fast matrix products want.
 BIAS_UNITS = 4
-LayerWeights = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
+LendWeights = Callable[[nn.Module, Tensor], AbstractContextManager[tuple[Tensor, Tensor]]]
 
 
 class LightExpert(nn.Module):
@@ -51,7 +52,7 @@ class HumanAwareExperts(nn.Module):
         return self.router(x.detach())
 
     def add_to(
-        self, base: Tensor, x: Tensor, probabilities: Tensor, *, weights: LayerWeights, bias_units: Tensor
+        self, base: Tensor, x: Tensor, probabilities: Tensor, *, weights: LendWeights, bias_units: Tensor
     ) -> Tensor:
         """Add both experts to the shared FFN's output; in place where autograd is off.
 
@@ -59,15 +60,15 @@ class HumanAwareExperts(nn.Module):
             base: the shared FFN's output for the target tokens, `[B, N, D]`.
             x: the FFN's input, `[B, N, D]`.
             probabilities: softmax of the logits, `[B, N, 3]`, 0 where a sample takes no experts.
-            weights: weight and bias of a layer as its own forward would use them.
+            weights: lends weight and bias of a layer as its own forward would use them.
             bias_units: from `make_bias_units`.
         """
         units = bias_units.expand(*x.shape[:2], -1)
         hidden = torch.cat([self.hand.fc1(x), units, self.face.fc1(x), units], dim=-1).unflatten(-1, (2, -1))
         kept = probabilities[..., ROUTER_HAND : ROUTER_FACE + 1, None]
-        layers = [weights(expert.fc2, x) for expert in (self.hand, self.face)]
-        columns = [part for weight, bias in layers for part in (weight, bias[:, None].expand(-1, BIAS_UNITS))]
-        second = torch.cat(columns, dim=1).t().expand(len(x), -1, -1)
+        with weights(self.hand.fc2, x) as hand, weights(self.face.fc2, x) as face:
+            columns = [part for weight, bias in (hand, face) for part in (weight, bias[:, None].expand(-1, BIAS_UNITS))]
+            second = torch.cat(columns, dim=1).t().expand(len(x), -1, -1)
         if torch.is_grad_enabled():
             narrow, ones = hidden.split((hidden.shape[-1] - BIAS_UNITS, BIAS_UNITS), dim=-1)
             hidden = torch.cat([F.gelu(narrow, approximate="tanh"), ones], dim=-1) * kept

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .experts import LayerWeights
+from .experts import LendWeights
 from .layout import TokenLayout
 from .modulation import Rows
 from .positions import Rotation
@@ -43,7 +43,7 @@ class Kernels:
     """Host functions the pure forward needs."""
 
     attention: Callable[..., Tensor]  # (q, k, v, heads=, transformer_options=) on [B, N, heads * head_dim]
-    weights: LayerWeights  # (layer, input): weight and bias as the layer's own forward uses them
+    weights: LendWeights  # (layer, input): lends weight and bias as the layer's own forward uses them
     before_block: Callable[[], None]  # raises where the user has asked to stop
 
 

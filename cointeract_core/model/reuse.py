@@ -46,9 +46,10 @@ class StepReuse:
 
     def time(self, timestep: Tensor, build: Callable[[], StepTime]) -> StepTime:
         """The timestep as the model reads it, built once a step."""
-        if self._time is None or not _same(self._time[0], timestep):
-            self._time = timestep, build()
-        return self._time[1]
+        kept = self._time
+        if kept is None or not _same(kept[0], timestep):
+            kept = self._time = timestep, build()
+        return kept[1]
 
     def attended(self, latents: Tensor, timestep: Tensor, scene: SceneConstants, build: Callable[[], Tensor]) -> Tensor:
         """Main tokens behind the first block's self-attention, `[B, N, D]`; whoever takes them must not write."""
@@ -63,8 +64,8 @@ class StepReuse:
 
     def free(self) -> int:
         """Keep nothing, and say how many bytes went."""
-        freed = 0 if self._attended is None else self._attended.tokens.nbytes
-        self._time = self._attended = None
+        kept, self._time, self._attended = self._attended, None, None
+        freed = 0 if kept is None else kept.tokens.nbytes
         return freed
 
 

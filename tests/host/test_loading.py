@@ -175,7 +175,8 @@ def test_registering_twice_is_one_entry(host):
     before = list(comfy.supported_models.models)
     register()
     assert [entry.__name__ for entry in comfy.supported_models.models] == [entry.__name__ for entry in before]
-    assert comfy.supported_models.models[0].__name__ == "CoInteractConfig"
+    models = comfy.supported_models.models
+    assert models[models.index(comfy.supported_models.WAN22_S2V) - 1].__name__ == "CoInteractConfig"
 
 
 def test_custom_operations_reach_backbone_and_experts(tiny):
@@ -226,7 +227,7 @@ def test_experts_in_float8(weight_dtype, tiny, put):
             assert layer.weight.dtype == torch.float8_e4m3fn
             assert same_bits(layer.bias, exact.bias)
             step = exact.weight.float().abs().max() / 448
-            error = (layer.weight.float() * layer.scale_weight - exact.weight.float()).abs()
+            error = (layer.weight.float() * layer.expert_scale - exact.weight.float()).abs()
             assert (error <= exact.weight.float().abs() / 16 + step).all()
         for layer, exact in ((mine.router[3], theirs.router[3]), (mine.router[2], theirs.router[2])):
             assert same_bits(layer.weight, exact.weight)
@@ -241,7 +242,7 @@ def test_experts_in_float8(weight_dtype, tiny, put):
 
 def test_float8_experts_add_what_exact_ones_would(tiny, put):
     """The folded product of both second layers takes their scales too."""
-    from cointeract_pack.cointeract_core.host.compat import layer_weights
+    from cointeract_pack.cointeract_core.host.compat import LayerWeights
     from cointeract_pack.cointeract_core.model.experts import make_bias_units
 
     files = (
@@ -256,6 +257,6 @@ def test_float8_experts_add_what_exact_ones_would(tiny, put):
         wanted = wanted + share * expert.fc2(torch.nn.functional.gelu(expert.fc1(x), approximate="tanh"))
     with torch.no_grad():
         units = make_bias_units(x)
-        found = experts.add_to(torch.zeros_like(x), x, shares, weights=layer_weights, bias_units=units)
+        found = experts.add_to(torch.zeros_like(x), x, shares, weights=LayerWeights, bias_units=units)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
     assert wanted.abs().max() > 1e-4

@@ -71,8 +71,8 @@ def test_loads_in_under_a_second(copied, host):
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        ("0.3.63", "CoInteract needs ComfyUI 0.3.64 or newer, but this is 0.3.63; update ComfyUI."),
-        ("0.2.99", "CoInteract needs ComfyUI 0.3.64 or newer, but this is 0.2.99; update ComfyUI."),
+        ("0.3.66", "CoInteract needs ComfyUI 0.3.75 or newer, but this is 0.3.66; update ComfyUI."),
+        ("0.2.99", "CoInteract needs ComfyUI 0.3.75 or newer, but this is 0.2.99; update ComfyUI."),
     ],
 )
 def test_old_hosts_are_refused_in_one_sentence(version, sentence, monkeypatch):
@@ -86,7 +86,7 @@ def test_old_hosts_are_refused_in_one_sentence(version, sentence, monkeypatch):
     assert str(refusal.value) == sentence
 
 
-@pytest.mark.parametrize("version", ["0.3.64", "0.3.75", "0.38.1", "1.0.0", "0.4.0rc1"])
+@pytest.mark.parametrize("version", ["0.3.75", "0.33.0", "0.38.1", "1.0.0", "0.4.0rc1", "nightly"])
 def test_newer_hosts_are_taken(version, monkeypatch):
     import comfyui_version
 

@@ -16,7 +16,7 @@ from cointeract_pack.cointeract_core.host.base_model import PRODUCT
 from cointeract_pack.cointeract_core.host.cache import tensors_in
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
 from cointeract_pack.cointeract_core.host.memory import check_room, forward_memory
-from cointeract_pack.cointeract_core.host.patcher import CoInteractPatcher, is_parked, with_parking
+from cointeract_pack.cointeract_core.host.patcher import Parking, is_parked, with_parking
 from cointeract_pack.cointeract_core.model.forward import forward
 from cointeract_pack.cointeract_core.model.inputs import ClipInputs
 from cointeract_pack.cointeract_core.model.prepare import prepare_clip
@@ -139,9 +139,10 @@ def test_on_one_device_nothing_is_parked(patcher):
 
 def test_clones_stay_of_their_kind(patcher):
     parked = with_parking(elsewhere(patcher))
-    assert type(parked) is CoInteractPatcher
+    assert isinstance(parked, Parking)
+    assert isinstance(parked, ModelPatcher)
     again = with_parking(parked.clone().clone())
-    assert type(again) is CoInteractPatcher
+    assert type(again) is type(parked)
     assert again.model_size() == parked.model_size()
 
     class Other(ModelPatcher):

@@ -98,7 +98,7 @@ def test_one_pass_keeps_nothing_large(patcher, conditions):
     def watch(model):
         def look(executor, *args, **kwargs):
             out = executor(*args, **kwargs)
-            kept.append(args[5][cache.OPTION].step._attended)
+            kept.append(args[5][cache.OPTION].here().step._attended)
             return out
 
         model.add_wrapper_with_key(cache.WrappersMP.DIFFUSION_MODEL, "watch", look)
@@ -150,7 +150,7 @@ def test_changed_inputs_meet_no_old_values(patcher, passes, small_scene, conditi
 def test_two_sizes_in_one_run_do_not_meet(patcher, conditions):
     """A wrapper that changes the target's size from step to step, as high-resolution fixes do."""
     dit = patcher.model.diffusion_model
-    constants = cache.ClipCache()
+    constants = cache.RunCache()
     options = {cache.OPTION: constants, "uuids": ["one"]}
     values = conditions.positive[0][1]
     text = conditions.positive[0][0].to(dit.dtype)
