@@ -6,13 +6,11 @@ from collections import deque
 
 import torch
 
-from ..cointeract_core.constants import CLIP_FRAMES
-from ..cointeract_core.host.decode import decode_chunks
 from ..cointeract_core.host.standalone import plain_vae
 from .contest import Contest
 from .model14b import SIZES
 from .timing import Case
-from .vae14b import PUBLISHED, later_clip
+from .vae14b import PUBLISHED, end_decoder, later_clip
 
 NARROW = PUBLISHED | {"dim": 24}  # on a CPU
 NARROW_CELLS = (8, 6)
@@ -30,12 +28,14 @@ def decode_cases(contest: Contest) -> list[Case]:
         weight.normal_(std=max(weight[0].numel(), 1) ** -0.5, generator=generator)
     latents = torch.randn(later_clip(cells), generator=generator, device=device).to(dtype)
 
+    pieces = end_decoder(model, latents)
+
     def host(_round: int) -> None:
         with torch.inference_mode():
             model.decode(latents)
 
     def ours(_round: int) -> None:
         with torch.inference_mode():
-            deque((chunk.float().cpu() for _, chunk in decode_chunks(model, latents, CLIP_FRAMES)), maxlen=0)
+            deque((piece.float().cpu() for piece in pieces(latents)), maxlen=0)
 
     return [Case("decode, host", host), Case("decode, ours", ours)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..cointeract_core.constants import CLIP_FRAMES, CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_LATENTS
-from ..cointeract_core.host.decode import decode_chunks
+from ..cointeract_core.clips.decoder import decode_end, learn_pace, modules_of
 from ..cointeract_core.host.standalone import plain_vae
 from .model14b import DTYPE, SIZES
 from .tracing import Measures, Tracer
@@ -31,14 +33,25 @@ def later_clip(cells: tuple[int, int]) -> tuple[int, ...]:
     return 1, LATENT_CHANNELS, MOTION_LATENTS + CLIP_TARGET_LATENTS, *cells
 
 
+def end_decoder(model: Any, like: Tensor) -> Callable[[Tensor], Iterator[Tensor]]:
+    """Our decoding of a clip's own frames, in pieces, at the pace of the host's own program."""
+    modules = modules_of(model.decoder)
+    few = like[:, :, :6, :2, :2]
+    with torch.no_grad():
+        pace = learn_pace(modules, lambda: model.decode(few))
+    return lambda latents: (piece for _, piece in decode_end(modules, model.conv2(latents), CLIP_FRAMES, pace))
+
+
 def trace_decoding(size: str) -> dict[str, Measures]:
     """Ours and the host's decoding of the 39 latents behind which a later clip lies."""
     with torch.device("meta"):
         model = plain_vae(PUBLISHED).to(DTYPE)
     latents = torch.empty(later_clip(SIZES[size]), device="meta", dtype=DTYPE)
 
+    pieces = end_decoder(model, latents)
+
     def ours(latents: Tensor) -> None:
-        deque(decode_chunks(model, latents, CLIP_FRAMES), maxlen=0)
+        deque(pieces(latents), maxlen=0)
 
     measures = {}
     for name, decode in (("ours", ours), ("host", model.decode)):

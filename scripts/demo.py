@@ -68,7 +68,9 @@ def _run(host: Host, base: Path, page: dict[str, Any], options: argparse.Namespa
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo.py", description="Run a workflow in a real ComfyUI, on tiny models.")
-    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="use this ComfyUI, with its Python or one made for it")
+    parser.add_argument(
+        "--comfyui", type=Path, metavar="DIR", help="use this ComfyUI, with its Python or one made for it"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the server up until Ctrl+C")
     parser.add_argument("--samples", type=Path, metavar="DIR", help="take person, product and speech from this folder")
     parser.add_argument("--train", action="store_true", help="train a LoRA first, on one row")

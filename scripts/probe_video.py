@@ -1,6 +1,6 @@
 """Say what is in a video or audio file, read with PyAV.
 
-    python scripts/probe_video.py FILE     prints one JSON object
+python scripts/probe_video.py FILE     prints one JSON object
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import comfy.model_management
 import comfy.ops
 import comfy.sd
 import torch
@@ -79,6 +81,12 @@ def load_state_dict_as_model(
     load = comfy.sd.load_diffusion_model_state_dict
     known = inspect.signature(load).parameters
     return load(state, model_options=options, **{name: value for name, value in more.items() if name in known})
+
+
+def cuda_device(device: Any) -> AbstractContextManager[Any]:
+    """Work on a device other than the process's current one, as newer hosts allow for a VAE."""
+    own = getattr(comfy.model_management, "cuda_device_context", None)
+    return nullcontext() if own is None else own(device)
 
 
 def set_reload(patcher: Any, load: Callable[..., Any], *arguments: Any) -> None:

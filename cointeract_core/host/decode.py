@@ -1,148 +1,100 @@
-"""Decode the last frames of a clip with the host's causal VAE, and no more than they need.
+"""Decode the last frames of a clip with the host's VAE, and no more than they need where that is exact.
 
-A later clip is decoded behind its 19 motion latents, of which nothing is kept.  The decoder is causal and works latent
-by latent: the wide layers near the picture look a few frames back only, so they need not run on the oldest motion
-latents at all.  Where each layer has to begin follows from its kernels; what is kept is the same bit by bit.
+Which VAE allows it is found by trying: a few random latents go through the VAE's own whole decode and through ours
+(`clips/decoder.py`), at the pace seen on the way.  Where the two differ, as they would with a decoder of a build or a
+program not known here, the VAE decodes everything by its own means.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import comfy.model_management
-import comfy.sd
 import torch
-from comfy.ldm.wan.vae import AttentionBlock, CausalConv3d, Decoder3d, Resample, ResidualBlock, WanVAE
 from torch import Tensor, nn
 
-from ..constants import TEMPORAL_STRIDE
+from ..clips.decoder import Pace, decode_end, learn_pace, modules_of
+from ..constants import LATENT_CHANNELS, TEMPORAL_STRIDE
+from .compat import cuda_device
 from .progress import stop_if_interrupted
 
 log = logging.getLogger("cointeract")
 
-FIRST_DONE = "Rep"  # the host's mark in an upsampler's cache for “the first latent, which gives one frame, is past”
-REMEMBERED = 2  # frames a causal convolution keeps of what it has seen
+TRIED = (1, LATENT_CHANNELS, 6, 2, 2)  # latents: a first step, whole ones of one or two latents, and a rest
+SAME = 8 / 255  # of the picture's range; rounding in 16 bits stays below, a wrong frame does not
+DecodeLast = Callable[[Tensor, int], Tensor]
+
+
+def end_decoder(vae: Any) -> DecodeLast:
+    """How to decode the last frames of latents with a VAE.
+
+    Args:
+        vae: the host's VAE.
+
+    Returns:
+        a function of latents `[1, 16, T, h, w]` and how many of the ``4 T - 3`` frames are wanted; it gives
+        `[frames, H, W, 3]` in 0-1.
+    """
+    model = getattr(vae, "first_stage_model", None)
+    modules = modules_of(getattr(model, "decoder", None)) if hasattr(model, "conv2") else None
+    if modules is None:
+        return partial(_decode_whole, vae)
+    latents = torch.randn(TRIED, generator=torch.Generator().manual_seed(0))
+    whole: list[Tensor] = []
+    pace = learn_pace(modules, lambda: whole.append(vae.decode(latents)[0]))
+    if pace is not None and _agrees(partial(_stream, vae, modules, pace), latents, whole[0]):
+        return partial(_decode_short, vae, modules, pace)
+    log.info("This VAE decodes in a way of its own, so whole clips are decoded with it; that takes about half longer.")
+    return partial(_decode_whole, vae)
 
 
 def decode_last(vae: Any, latents: Tensor, frames: int) -> Tensor:
-    """The last frames of latents.
+    """The last frames of latents, by `end_decoder`; who decodes several times keeps that."""
+    return end_decoder(vae)(latents, frames)
 
-    Args:
-        vae: the host's VAE; one of another kind decodes everything, by its own means.
-        latents: `[1, 16, T, h, w]`.
-        frames: how many of the ``4 T - 3`` are wanted, where there are so many.
 
-    Returns:
-        `[frames, H, W, 3]` in 0-1.
-    """
-    frames = min(frames, (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1)
-    if not _is_known(vae):
-        return vae.decode(latents)[0][-frames:]
+def _agrees(ours: DecodeLast, latents: Tensor, whole: Tensor) -> bool:
+    """Whether our decode of few frames and of all gives what the VAE gave."""
+    for frames in (len(whole) // 2, len(whole)):
+        try:
+            end = ours(latents, frames)
+        except (RuntimeError, TypeError, AttributeError, ValueError):  # layers that take other arguments or shapes
+            return False
+        if end.shape != whole[-frames:].shape or (end - whole[-frames:].to(end)).abs().max() > SAME:
+            return False
+    return True
+
+
+def _wanted(latents: Tensor, frames: int) -> int:
+    return min(frames, (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1)
+
+
+def _decode_whole(vae: Any, latents: Tensor, frames: int) -> Tensor:
+    return vae.decode(latents)[0][-_wanted(latents, frames) :]
+
+
+def _decode_short(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
     try:
-        return _stream(vae, latents, frames)
+        return _stream(vae, modules, pace, latents, _wanted(latents, frames))
     except comfy.model_management.OOM_EXCEPTION:
         log.warning("The VAE ran out of memory on a whole frame; decoding in tiles.")
-    return vae.decode(latents)[0][-frames:]  # the host tiles by itself where memory runs out
+    return _decode_whole(vae, latents, frames)  # the host tiles by itself where memory runs out
 
 
-@dataclass(slots=True)
-class Layer:
-    """A layer of the decoder, what it remembers, and the first latent it runs on."""
-
-    module: nn.Module
-    begins: int
-    cache: list[Any]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The layer on one latent's worth of frames, after those before."""
-        if isinstance(self.module, ResidualBlock | Resample):
-            return self.module(x, self.cache, [0])
-        if not isinstance(self.module, CausalConv3d):
-            return self.module(x)
-        before, seen = self.cache[0], x[:, :, -REMEMBERED:]
-        if seen.shape[2] < REMEMBERED and before is not None:
-            seen = torch.cat([before[:, :, -1:], seen], dim=2)
-        self.cache[0] = seen
-        return self.module(x, before)
-
-
-def make_layers(decoder: Decoder3d, latents: int, frames: int) -> list[Layer]:
-    """Layers in order, each with the first latent it has to run on for the last `frames` frames to be right."""
-    modules = [decoder.conv1, *decoder.middle, *decoder.upsamples, *decoder.head]
-    needed, rate, layers = (latents - 1) * TEMPORAL_STRIDE + 1 - frames, TEMPORAL_STRIDE, []
-    for module in reversed(modules):
-        if isinstance(module, Resample) and module.mode == "upsample3d":
-            needed, rate = (needed + 1) // 2, rate // 2
-        needed -= _reach(module)
-        begins = 0 if needed <= 0 else (needed - 1) // rate + 1
-        temporal = isinstance(module, Resample) and module.mode == "upsample3d" and begins > 0
-        layers.append(Layer(module, begins, [FIRST_DONE if temporal else None] * _slots(module)))
-    return layers[::-1]
-
-
-def _reach(module: nn.Module) -> int:
-    """Frames a layer looks back, at the rate of its input."""
-    if isinstance(module, ResidualBlock):
-        return sum(_reach(layer) for layer in module.residual)
-    if isinstance(module, Resample):
-        return _reach(module.time_conv) if module.mode == "upsample3d" else 0
-    return module.kernel_size[0] - 1 if isinstance(module, CausalConv3d) else 0
-
-
-def _slots(module: nn.Module) -> int:
-    """Places a layer needs in its cache."""
-    return sum(isinstance(part, CausalConv3d) for part in module.modules())
-
-
-def _is_known(vae: Any) -> bool:
-    """Whether this is the host's own Wan 2.1 VAE, decoder and all, in nobody else's wrapper."""
-    if type(vae) is not comfy.sd.VAE or type(vae.first_stage_model) is not WanVAE:
-        return False
-    decoder = vae.first_stage_model.decoder
-    return type(decoder) is Decoder3d and all(
-        isinstance(layer, AttentionBlock | Resample | ResidualBlock) for layer in (*decoder.middle, *decoder.upsamples)
-    )
-
-
-def decode_chunks(model: WanVAE, latents: Tensor, frames: int) -> Iterator[tuple[int, Tensor]]:
-    """The frames of one latent after the other, `[1, 3, 1 or 4, H, W]`, from where the last `frames` ones begin.
-
-    Args:
-        model: the host's module, on the device and in the precision of `latents`.
-    """
-    moments = model.conv2(latents)
-    layers = make_layers(model.decoder, latents.shape[2], frames)
-    for number in range(latents.shape[2]):
-        stop_if_interrupted()
-        x = moments[:, :, number : number + 1]
-        for layer in layers:
-            if number < layer.begins:
-                break
-            x = layer(x)
-        else:
-            yield number, x
-
-
-def _stream(vae: Any, latents: Tensor, frames: int) -> Tensor:
-    """Latent by latent; finished frames leave the device at once."""
+def _stream(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
+    """Step by step; finished frames leave the device at once."""
     memory = vae.memory_used_decode(latents.shape, vae.vae_dtype)
     comfy.model_management.load_models_gpu([vae.patcher], memory_required=memory, force_full_load=vae.disable_offload)
     height, width = (side * vae.spacial_compression_decode() for side in latents.shape[-2:])
     out = torch.empty(frames, height, width, 3, device=vae.output_device)
-    with torch.inference_mode():
-        own = latents.to(vae.vae_dtype).to(vae.device)
-        for number, chunk in decode_chunks(vae.first_stage_model, own, frames):
-            _put(vae.process_output(chunk.to(vae.output_device).float()), out, number, latents.shape[2])
+    skipped = (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1 - frames
+    with torch.inference_mode(), cuda_device(vae.device):
+        moments = vae.first_stage_model.conv2(latents.to(vae.vae_dtype).to(vae.device))
+        for number, piece in decode_end(modules, moments, frames, pace, stop_if_interrupted):
+            kept = vae.process_output(piece.to(vae.output_device).float())[0].movedim(0, -1)[max(skipped - number, 0) :]
+            start = max(number - skipped, 0)
+            out[start : start + len(kept)] = kept
     return out
-
-
-def _put(chunk: Tensor, out: Tensor, number: int, latents: int) -> None:
-    """Write the frames of latent `number` where they belong in the last ones of all."""
-    after = (latents - 1 - number) * TEMPORAL_STRIDE
-    stop = len(out) - after
-    start = max(stop - chunk.shape[2], 0)
-    if stop > start:
-        out[start:stop] = chunk[0].movedim(0, -1)[start - stop :]

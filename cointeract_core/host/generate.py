@@ -13,7 +13,7 @@ from ..clips.loop import run_clips
 from ..clips.parts import ClipScene, FinishedVideo
 from ..clips.writer import ClipWriter
 from ..constants import VIDEO_FPS
-from .decode import decode_last
+from .decode import end_decoder
 from .encode import encode_frames
 from .memory import check_room, forward_memory
 from .output import new_video_paths
@@ -69,7 +69,7 @@ def generate_video(
         plan,
         scene.person.latent,
         sample=clip_sampler(model, scene, settings, sigmas, progress.callback, speech_to_face=speech_to_face),
-        decode=announced("decoding the next clip", partial(decode_last, vae)),
+        decode=announced("decoding the next clip", end_decoder(vae)),
         encode=announced("encoding motion frames", partial(encode_frames, vae)),
         eight_bit_hand_over=scene.speech.reference_behaviour,
     )

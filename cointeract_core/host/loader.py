@@ -196,9 +196,7 @@ def make_patcher(
     Raises:
         ModelFileError: the host does not know it.
     """
-    patcher = load_state_dict_as_model(
-        state, _options(base, weight_dtype), metadata, disable_dynamic=disable_dynamic
-    )
+    patcher = load_state_dict_as_model(state, _options(base, weight_dtype), metadata, disable_dynamic=disable_dynamic)
     if patcher is None:
         raise ModelFileError(
             f"{base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."
