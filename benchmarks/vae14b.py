@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cointeract_core.constants import CLIP_FRAMES, CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_LATENTS
 from ..cointeract_core.clips.decoder import decode_end, learn_pace, modules_of
+from ..cointeract_core.constants import CLIP_FRAMES, CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_LATENTS
 from ..cointeract_core.host.standalone import plain_vae
 from .model14b import DTYPE, SIZES
 from .tracing import Measures, Tracer

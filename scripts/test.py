@@ -2,8 +2,8 @@
 
     python3 scripts/test.py [--comfyui DIR] [pytest's own arguments]
 
-With --comfyui, another ComfyUI than the checkout's own is tested with, in an environment made for it. The exit status is
-pytest's.
+With --comfyui, the tests run on another ComfyUI than the checkout's own, in an environment made for it. The exit status
+is pytest's.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def check_room(patcher: Any, needed: float) -> str:
     weights = patcher.model_size()
     if is_dynamic(patcher):
         return (
-            f"About {needed / GIGA:.1f} GB of video memory beside the weights; ComfyUI brings the {weights / GIGA:.1f} GB "
-            "of weights in as they are needed and keeps those that find room."
+            f"About {needed / GIGA:.1f} GB of video memory beside the weights; ComfyUI brings the "
+            f"{weights / GIGA:.1f} GB of weights in as they are needed and keeps those that find room."
         )
     resident = min(weights, whole - needed)
     note = f"About {needed / GIGA:.1f} GB of video memory beside {weights / GIGA:.1f} GB of weights"

@@ -63,7 +63,7 @@ class CoInteractConfig(comfy.supported_models.WAN22_S2V):
             if state_dict is None or not super().matches(unet_config, state_dict, *others, **more):
                 return False
             return find_key(state_dict, EXPERT_KEY) is not None or find_key(state_dict, PLAIN_KEY) is not None
-        except Exception as error:  # noqa: BLE001  anything at all: see above
+        except Exception as error:
             _say_once(f"{type(error).__name__}: {error}")
             return False
 

@@ -65,8 +65,7 @@ class StepReuse:
     def free(self) -> int:
         """Keep nothing, and say how many bytes went."""
         kept, self._time, self._attended = self._attended, None, None
-        freed = 0 if kept is None else kept.tokens.nbytes
-        return freed
+        return 0 if kept is None else kept.tokens.nbytes
 
 
 def rows_alike(x: Tensor) -> bool:
