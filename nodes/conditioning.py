@@ -33,6 +33,7 @@ class SpeechEncoder(io.ComfyNode):
             category=CATEGORY,
             description="Encodes the whole speech and plans the clips: the video is as long as the speech.",
             search_aliases=["cointeract audio", "wav2vec", "lip sync"],
+            has_intermediate_output=True,
             inputs=[
                 io.Audio.Input("audio", tooltip="The speech; any sample rate, any number of channels."),
                 io.AudioEncoder.Input(

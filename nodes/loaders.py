@@ -28,6 +28,7 @@ class LoadCoInteractModel(io.ComfyNode):
             category=CATEGORY,
             description="Loads Wan2.2-S2V-14B and lays the CoInteract adapter over it.",
             search_aliases=["cointeract loader", "wan s2v", "adapter"],
+            has_intermediate_output=True,
             inputs=[
                 io.Combo.Input(
                     "base",

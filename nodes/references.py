@@ -33,6 +33,7 @@ class PersonReference(io.ComfyNode):
             category=CATEGORY,
             description="Fits the picture of the person to the size of the video and encodes it.",
             search_aliases=["cointeract person", "reference image", "avatar"],
+            has_intermediate_output=True,
             inputs=[
                 io.Image.Input("image", tooltip="The person, as they should look in the video."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE (wan_2.1_vae.safetensors)."),
@@ -85,6 +86,7 @@ class ProductReference(io.ComfyNode):
             category=CATEGORY,
             description="Cuts out, pads and encodes the picture of the product.",
             search_aliases=["cointeract product", "object reference"],
+            has_intermediate_output=True,
             inputs=[
                 Person.Input("person", tooltip="The person reference; the product follows its size."),
                 io.Image.Input("image", tooltip="The product, best on a plain background."),

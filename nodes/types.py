@@ -21,7 +21,11 @@ VideoClips = io.Custom("COINTERACT_VIDEO")
 
 
 def node_schema(**fields: Any) -> io.Schema:
-    """A schema without the fields the running host does not know yet (`search_aliases`)."""
+    """A schema without the fields the running ComfyUI does not know yet.
+
+    Such are `search_aliases`, `essentials_category`, and `has_intermediate_output`: of a node that shows a picture or a
+    text and is not there for that alone, so that it shows it again where its result was kept.
+    """
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{name: value for name, value in fields.items() if name in known})
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..clips.decoder import Pace, decode_end, learn_pace, modules_of
 from ..constants import LATENT_CHANNELS, TEMPORAL_STRIDE
-from .compat import cuda_device
+from .forms import cuda_device
 from .progress import stop_if_interrupted
 
 log = logging.getLogger("cointeract")

@@ -22,7 +22,7 @@ from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
 from .cache import constants_for
-from .compat import LayerWeights, extras_operations
+from .forms import LayerWeights, extras_operations
 from .fp8 import ScaledExperts
 
 

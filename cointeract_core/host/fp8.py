@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..checkpoint.keys import EXPERTS, SCALE
 from ..constants import ROUTER_CLASSES
-from .compat import LayerWeights
+from .forms import LayerWeights
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max

@@ -19,6 +19,7 @@ from .memory import check_room, forward_memory
 from .output import new_video_paths
 from .progress import RunProgress
 from .sampling import SampleSettings, clip_sampler, make_sigmas, with_shift
+from .version import warn_of_new_host
 
 log = logging.getLogger("cointeract")
 
@@ -48,6 +49,7 @@ def generate_video(
     Raises:
         InputError: the card is too small for the video's size.
     """
+    warn_of_new_host()
     plan = scene.speech.plan
     model = with_shift(patcher, settings.shift)
     room = check_room(model, forward_memory(model, scene))

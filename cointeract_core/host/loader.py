@@ -18,12 +18,13 @@ from ..checkpoint.keys import EXPERT_SCALE_KEY, EXTRAS, HOI, PLAIN_KEY
 from ..checkpoint.merge import AdapterPlan, base_names, check_base, check_pair, check_tensors, plan_adapter, take
 from ..errors import CheckpointKeysError, ModelFileError, name_some
 from .cache import cache_per_run
-from .compat import load_state_dict_as_model, set_reload
 from .files import ModelFile, find_adapter, find_base
+from .forms import load_state_dict_as_model, set_reload
 from .fp8 import quantise_experts
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
 from .patcher import with_parking
 from .skeleton import detect_config, model_shapes
+from .version import warn_of_new_host
 
 log = logging.getLogger("cointeract")
 
@@ -131,6 +132,7 @@ def load_cointeract(
     Raises:
         ModelFileError: see `plan_load`.
     """
+    warn_of_new_host()
     plan = plan_load(base_name, adapter_name)
     patcher, lora = _build(plan, weight_dtype, experts_fp8)
     set_reload(patcher, reload_patcher, base_name, adapter_name, weight_dtype, experts_fp8)

@@ -16,7 +16,7 @@ from ..checkpoint.header import TensorInfo
 from ..checkpoint.keys import EXPERT_KEY, EXPERTS, HOI, HOI_KEY
 from ..constants import EXPERT_HIDDEN
 from ..training.cache import file_stamp
-from .compat import LayerWeights
+from .forms import LayerWeights
 from .loader import LoadPlan, make_patcher, read_tensors
 from .registration import register
 from .skeleton import detect_config, model_shapes

@@ -1,4 +1,7 @@
-"""Command line of the verification: one line per golden file, exit status 0 only if every one holds."""
+"""Command line of the verification: one line per golden file, exit status 0 only if every one holds.
+
+Without a directory, the ComfyUI at hand is tried instead (`self_check`), and one sentence says how that went.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from safetensors import SafetensorError
 
 from ..host.standalone import prepare
 from .golden import Golden, Handler, read_golden, worst
+from .self_check import check_comfyui, describe
 
 # part of a file's name -> module and function that checks such a file; the longest one wins
 FORMS: dict[str, tuple[str, str]] = {
@@ -61,15 +65,19 @@ def verify_file(path: Path) -> tuple[bool, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check every golden file of a directory."""
+    """Check every golden file of a directory, or try the ComfyUI at hand."""
     parser = argparse.ArgumentParser(prog="verify", description=__doc__)
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=Path, nargs="?", help="of golden files; without one, only ComfyUI is tried")
     directory = parser.parse_args(arguments).directory
     # started from the checkout, its folder is on the path, and our `nodes` would hide the host's module of that name
     here = Path(__file__).resolve().parents[2]
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != here]
     logging.getLogger().setLevel(logging.ERROR)
     prepare()
+    if directory is None:
+        findings = check_comfyui()
+        sys.stdout.write(describe(findings) + "\n")
+        return int(not all(finding.ok for finding in findings))
     paths = sorted(path for path in directory.glob("*") if path.suffix in (".safetensors", ".json"))
     if not paths:
         sys.stderr.write(f"{directory} holds no .safetensors or .json file; name a directory of golden files.\n")

@@ -242,7 +242,7 @@ def test_experts_in_float8(weight_dtype, tiny, put):
 
 def test_float8_experts_add_what_exact_ones_would(tiny, put):
     """The folded product of both second layers takes their scales too."""
-    from cointeract_pack.cointeract_core.host.compat import LayerWeights
+    from cointeract_pack.cointeract_core.host.forms import LayerWeights
     from cointeract_pack.cointeract_core.model.experts import make_bias_units
 
     files = (

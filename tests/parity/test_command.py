@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,3 +61,11 @@ def test_an_empty_directory_is_no_success(verify, tmp_path):
     status, lines = verify(tmp_path)
     assert status == 2
     assert lines == [f"{tmp_path} holds no .safetensors or .json file; name a directory of golden files."]
+
+
+def test_without_files_comfyui_is_tried(host, repo):
+    command = [sys.executable, "-m", "cointeract_core.verify"]
+    environment = {**os.environ, "PYTHONPATH": str(host)}
+    done = subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(r"CoInteract works on ComfyUI [\d.]+ as it should: 3 checks\.\n", done.stdout)

@@ -1,9 +1,6 @@
-"""The host symbols this pack touches.
+"""What differs from one ComfyUI to the next, asked of the one at hand by what it can do, never by its version.
 
-Touch points, each with a test in ``tests/host``: `comfy.ldm.wan.model.WanModel_S2V` (constructor, sub-modules,
-`_forward`, `unpatchify`), `optimized_attention`, `comfy.ops.cast_bias_weight`, `comfy.model_base.WAN22_S2V`,
-`comfy.supported_models`, `comfy.sd.load_diffusion_model_state_dict`, `comfy.lora`, `comfy.samplers`, `comfy.sample`,
-`latent_preview`, `comfy.utils.ProgressBar`, `folder_paths`, `comfy_api.latest`.
+`compat.py` lists which version has which form.
 """
 
 from __future__ import annotations
