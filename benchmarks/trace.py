@@ -37,7 +37,7 @@ def measure() -> dict[str, Any]:
     verdicts = [
         *budgets.judge(routed, unrouted, plain, parameters),
         *budgets.judge_memory(memory),
-        *budgets.judge_decoding(decoding),
+        *budgets.judge_decoding(decoding, part("vae14b").latents_a_step()),
     ]
     sizes = {}
     for size, traced in routed.items():

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cointeract_core.clips.decoder import decode_end, learn_pace, modules_of
+from ..cointeract_core.clips.decoder import Pace, decode_end, learn_pace, modules_of
 from ..cointeract_core.constants import CLIP_FRAMES, CLIP_TARGET_LATENTS, LATENT_CHANNELS, MOTION_LATENTS
 from ..cointeract_core.host.standalone import plain_vae
 from .model14b import DTYPE, SIZES
@@ -35,19 +35,30 @@ def later_clip(cells: tuple[int, int]) -> tuple[int, ...]:
 
 def end_decoder(model: Any, like: Tensor) -> Callable[[Tensor], Iterator[Tensor]]:
     """Our decoding of a clip's own frames, in pieces, at the pace of the host's own program."""
-    modules = modules_of(model.decoder)
+    modules, pace = modules_of(model.decoder), _pace(model, like)
+    return lambda latents: (piece for _, piece in decode_end(modules, model.conv2(latents), CLIP_FRAMES, pace))
+
+
+def _pace(model: Any, like: Tensor) -> Pace:
     few = like[:, :, :6, :2, :2]
     with torch.no_grad():
-        pace = learn_pace(modules, lambda: model.decode(few))
-    return lambda latents: (piece for _, piece in decode_end(modules, model.conv2(latents), CLIP_FRAMES, pace))
+        return learn_pace(modules_of(model.decoder), lambda: model.decode(few))
+
+
+def latents_a_step() -> int:
+    """How many latents the host's own program decodes at once."""
+    return _pace(*_on_meta("480p")).latents
+
+
+def _on_meta(size: str) -> tuple[Any, Tensor]:
+    with torch.device("meta"):
+        model = plain_vae(PUBLISHED).to(DTYPE)
+    return model, torch.empty(later_clip(SIZES[size]), device="meta", dtype=DTYPE)
 
 
 def trace_decoding(size: str) -> dict[str, Measures]:
     """Ours and the host's decoding of the 39 latents behind which a later clip lies."""
-    with torch.device("meta"):
-        model = plain_vae(PUBLISHED).to(DTYPE)
-    latents = torch.empty(later_clip(SIZES[size]), device="meta", dtype=DTYPE)
-
+    model, latents = _on_meta(size)
     pieces = end_decoder(model, latents)
 
     def ours(latents: Tensor) -> None:

@@ -204,7 +204,7 @@ def test_node_gives_model_and_report(tiny, put):
 
     base = put("diffusion_models", "base.safetensors", tiny.base())
     adapter = put("model_patches", "checkpoint.safetensors", tiny.adapter())
-    node = LoadCoInteractModel.PREPARE_CLASS_CLONE({"hidden": {}})
+    node = LoadCoInteractModel.PREPARE_CLASS_CLONE({})  # no hidden inputs, which each ComfyUI wraps in its own way
     out = node.execute(base=base, adapter=adapter, strength=0.5, weight_dtype="default")
     assert isinstance(out.result[0].model, CoInteractModel)
     assert out.result[1] == "136 LoRA tensors, 28 expert tensors, 0 unknown"

@@ -67,4 +67,6 @@ def test_a_newer_host_is_told_once(running, told, monkeypatch, caplog):
         version.warn_of_new_host()
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == told
-    assert all(f"ComfyUI {running} is newer than 0.33.0, the newest that CoInteract was run on" in line for line in lines)
+    assert all(
+        f"ComfyUI {running} is newer than 0.33.0, the newest that CoInteract was run on" in line for line in lines
+    )

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from cointeract_pack.benchmarks.budgets import Verdict
 from cointeract_pack.benchmarks.tracing import Tracer
+from cointeract_pack.cointeract_core.host.version import running_host
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,9 @@ def test_where_the_work_goes(size, attention, experts, report):
     assert work["rest"] / whole < 1e-3
 
 
+@pytest.mark.skipif(
+    running_host() != "0.3.75", reason="What was published of ComfyUI's own class is of 0.3.75; newer ones fuse more."
+)
 @pytest.mark.parametrize(("size", "moved", "peak"), [("480p", 1.56e12, 3.33e9), ("720p", 3.55e12, 7.67e9)])
 def test_host_counts_as_published(size, moved, peak, report):
     """The host's class by our conventions gives what was published of it, so ours can stand beside it."""
