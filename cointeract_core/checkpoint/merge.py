@@ -21,6 +21,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 ALL_IN_ONE_PREFIX = "model.diffusion_model."  # beside VAE and text encoder in one file
 FORMAT_MARKS = ("scaled_fp8",)  # say how a file is quantised; no part of the model
+ATTENTION_MARK = ".comfy_attention.config"  # behind a layer's name: the attention the file prefers there
 PRECISION_ADVICE = "choose wan2.2_s2v_14B_bf16.safetensors, its fp8_scaled version, the published shards or a GGUF"
 
 
@@ -129,10 +130,11 @@ def check_tensors(what: str, found: Mapping[str, TensorInfo], expected: Shapes) 
         CheckpointKeysError: unknown, missing, or of another shape.
     """
     layers = {name.rpartition(".")[0] for name in expected if name.endswith(".weight") and not name.startswith(EXTRAS)}
+    marks = {*FORMAT_MARKS, *(name.rpartition(".")[0] + ATTENTION_MARK for name in layers)}
     companions = {
         name
         for name in found.keys() - expected.keys()
-        if name in FORMAT_MARKS or (name.rpartition(".")[0] in layers and parse_lora(name) is None)
+        if name in marks or (name.rpartition(".")[0] in layers and parse_lora(name) is None)
     }
     packed = {name.rpartition(".")[0] for name in companions}
     unknown = found.keys() - expected.keys() - companions

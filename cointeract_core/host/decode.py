@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..clips.decoder import Pace, decode_end, learn_pace, modules_of
 from ..constants import LATENT_CHANNELS, TEMPORAL_STRIDE
-from .forms import cuda_device
+from .forms import cuda_device, is_out_of_memory
 from .progress import stop_if_interrupted
 
 log = logging.getLogger("cointeract")
@@ -79,7 +79,9 @@ def _decode_whole(vae: Any, latents: Tensor, frames: int) -> Tensor:
 def _decode_short(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
     try:
         return _stream(vae, modules, pace, latents, _wanted(latents, frames))
-    except comfy.model_management.OOM_EXCEPTION:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         log.warning("The VAE ran out of memory on a whole frame; decoding in tiles.")
     return _decode_whole(vae, latents, frames)  # the host tiles by itself where memory runs out
 

@@ -80,6 +80,12 @@ def load_state_dict_as_model(
     return load(state, model_options=options, **{name: value for name, value in more.items() if name in known})
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device's memory has run out; newer PyTorch has more than one class for that."""
+    ask = getattr(comfy.model_management, "is_oom", None)
+    return isinstance(error, comfy.model_management.OOM_EXCEPTION) if ask is None else ask(error)
+
+
 def cuda_device(device: Any) -> AbstractContextManager[Any]:
     """Work on a device other than the process's current one, as newer hosts allow for a VAE."""
     own = getattr(comfy.model_management, "cuda_device_context", None)

@@ -65,7 +65,8 @@ def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts
         state |= fresh_experts({name: shape for name, shape in whole.items() if name.startswith(EXPERTS)}, seed)
     if fresh_hoi:
         state |= {name: torch.zeros(shape) for name, shape in whole.items() if name.startswith(HOI)}
-    patcher = make_patcher(plan.base, state, metadata, weight_dtype)
+    # weights that the host pages are made anew when they come in, and what was trained of them would be gone
+    patcher = make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=True)
     model = TrainingModel(patcher, lora, compute_dtype(patcher.load_device))
     for module in model.dit.modules():
         if hasattr(module, "comfy_cast_weights"):

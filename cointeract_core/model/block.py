@@ -7,7 +7,7 @@ the audio injection of the listed blocks.  Source: DIT:503-710.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,7 +36,17 @@ class BlockSettings:
     face: bool  # compute the face probability even where the experts are off
     mutual: bool
     bias_units: Tensor | None  # of the experts
+    patches: dict[str, list[Callable[..., Any]]] = field(default_factory=dict)  # of other packs, from `read_patches`
     part: Callable[..., Any] = run_part  # how a part of a block is run: the function, then its arguments
+
+
+PATCHES = ("attn1_patch", "attn2_patch", "double_block")  # that the host's own transformer calls
+
+
+def read_patches(options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
+    """What other packs want called behind the self-attention, behind the prompt's, and behind a block."""
+    registered = options.get("patches", {})
+    return {name: registered[name] for name in PATCHES if registered.get(name)}
 
 
 @dataclass(slots=True)
@@ -85,6 +95,8 @@ def run_block(
     if not attended:
         hoi_update = attend_to_self(block, tokens, target_rows, own, settings, split if target_only else None)
     tokens.main = tokens.main + _cross_attention(block.cross_attn, block.norm3(tokens.main), *own.text, settings)
+    for patch in settings.patches.get("attn2_patch", ()):
+        tokens.main = patch({"x": tokens.main, "transformer_options": settings.options})
     update, answer = settings.part(_feed_forward, block, experts, tokens.main, split, target_rows, clean, settings)
     tokens.main = add_gated(tokens.main, update, split, target_rows.gate_ffn, clean.gate_ffn)
     if tokens.hoi is not None:
@@ -139,7 +151,13 @@ def _self_attention(
     attention, clean, hoi = block.self_attn, own.clean_rows, tokens.hoi
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        out = settings.kernels.attention(q, k, v, heads=attention.num_heads, transformer_options=settings.options)
+        out = _attend(attention, q, k, v, settings)
+        for patch in settings.patches.get("attn1_patch", ()):
+            of_heads = {
+                "q": q.unflatten(-1, (attention.num_heads, -1)),
+                "k": k.unflatten(-1, (attention.num_heads, -1)),
+            }
+            out = patch({"x": out, **of_heads, "transformer_options": settings.options})
         return attention.o(out)
 
     x = modulated(block.norm1, tokens.main, own.layout.target, target_rows.attention, clean.attention)
@@ -167,8 +185,14 @@ def _self_attention(
 def _cross_attention(attention: Any, x: Tensor, key: Tensor, value: Tensor, settings: BlockSettings) -> Tensor:
     q = attention.norm_q(attention.q(x))
     key, value = (t.expand(x.shape[0], -1, -1) for t in (key, value))
-    out = settings.kernels.attention(q, key, value, heads=attention.num_heads, transformer_options=settings.options)
-    return attention.o(out)
+    return attention.o(_attend(attention, q, key, value, settings))
+
+
+def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, settings: BlockSettings) -> Tensor:
+    """The host's attention for a layer; a file may prefer one, which the layer then holds (newer hosts)."""
+    wish = getattr(attention, "comfy_attention", None)
+    more = {} if wish is None else {"preferred_attention": wish}
+    return settings.kernels.attention(q, k, v, heads=attention.num_heads, transformer_options=settings.options, **more)
 
 
 def _feed_forward(

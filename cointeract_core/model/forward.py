@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..constants import EXPERTS_OFF_FROM
-from .block import BlockSettings, RouterAnswer, Tokens, attend_to_self, inject_audio, run_part
+from .block import BlockSettings, RouterAnswer, Tokens, attend_to_self, inject_audio, read_patches, run_part
 from .experts import make_bias_units
 from .inputs import ClipConstants, DitOutput, HoiInputs, Kernels
 from .modulation import Rows, block_rows, timestep_embedding
@@ -78,7 +78,7 @@ def forward(
         face_mask: keeps speech to the face: "router" (its probability), or `[B or 1, target tokens]` of 0 and 1.
         hoi: the HOI stream of a training step.
         want_logits: return router logits of every block.
-        options: the host's transformer options; block replacements in them are honoured.
+        options: the host's transformer options; the patches and block replacements of other packs in them are honoured.
         recompute: runs blocks, and the parts of each, in a way that saves memory for training.
         reuse: of the sampling run, where the other pass of this step may have done a part of the work.
     """
@@ -91,11 +91,14 @@ def forward(
         logits=want_logits,
         face=isinstance(face_mask, str),
         mutual=hoi is not None and hoi.mutual,
+        patches={} if hoi is not None else read_patches(options),
         bias_units=make_bias_units(latents) if dit.experts is not None and gate is not False else None,
         part=run_part if recompute is None else recompute.part,
     )
-    # a pack that replaces the first block replaces its attention too
-    attended = reuse is not None and hoi is None and _replacement(options, 0) is None and len(dit.blocks) > 1
+    options |= {"total_blocks": len(dit.blocks), "block_type": "double", "block_index": 0}  # as the host tells patches
+    # a pack that replaces the first block, or patches its attention, may do something else in each pass
+    plain = _replacement(options, 0) is None and "attn1_patch" not in settings.patches
+    attended = reuse is not None and hoi is None and plain and len(dit.blocks) > 1
     if attended:
         tokens = Tokens(_reused_attention(dit, latents, timestep, time.rows[0], clip, settings, reuse), None)
     else:
@@ -103,7 +106,7 @@ def forward(
     logits = []
     for index in range(len(dit.blocks)):
         done = attended and index == 0
-        step = partial(_block_step, dit, index, time.rows[index], clip, settings, face_mask, done)
+        step = partial(_block_step, dit, index, time, latents, clip, settings, face_mask, done)
         answer = step(tokens) if recompute is None else recompute.block(tokens, step)
         if want_logits and answer.logits is not None:
             logits.append(answer.logits)
@@ -159,16 +162,21 @@ def _main_tokens(dit: Any, latents: Tensor, clip: ClipConstants) -> Tensor:
 def _block_step(
     dit: Any,
     index: int,
-    rows: Rows,
+    time: StepTime,
+    latents: Tensor,
     clip: ClipConstants,
     settings: BlockSettings,
     face_mask: Tensor | str | None,
     attended: bool,
     tokens: Tokens,
 ) -> RouterAnswer:
-    """A block and the speech that enters after it."""
+    """A block, what other packs do behind it, and the speech that enters after it."""
     settings.kernels.before_block()
-    answer = _run_replaceable(dit, index, tokens, rows, clip, settings, attended)
+    settings.options["block_index"] = index
+    answer = _run_replaceable(dit, index, tokens, time.rows[index], clip, settings, attended)
+    for patch in settings.patches.get("double_block", ()):
+        told = {"x": latents, "vec": time.embedding, "block_index": index, "img_offset": 0}
+        tokens.main = patch({"img": tokens.main, **told, "transformer_options": settings.options})["img"]
     if index in clip.audio:
         mask = answer.face if settings.face else face_mask
         tokens.main = inject_audio(tokens.main, clip.audio[index], clip.scene.layout.target, mask, settings)
@@ -194,7 +202,7 @@ def _run_replaceable(
     experts = dit.experts[index] if dit.experts is not None else None
     replacement = _replacement(settings.options, index)
     if replacement is None:
-        last = index == len(dit.blocks) - 1
+        last = index == len(dit.blocks) - 1 and not settings.patches
         return block(experts, tokens, rows, own, settings, target_only=last, attended=attended)
     answers = [RouterAnswer()]
 
@@ -204,5 +212,6 @@ def _run_replaceable(
         return {"img": tokens.main}
 
     args = {"img": tokens.main, "txt": own.text, "vec": rows, "pe": own.main_rotation.turn}
+    args["transformer_options"] = settings.options
     tokens.main = replacement(args, {"original_block": original})["img"]
     return answers[-1]

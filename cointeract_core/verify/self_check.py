@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -64,10 +65,16 @@ def check_comfyui() -> list[Finding]:
 
 
 def _answer(ask: Callable[[], Iterator[str]]) -> str:
+    answer = _try(lambda: "; ".join(ask()))
+    return f"{type(answer).__name__}: {answer}" if isinstance(answer, Exception) else answer
+
+
+def _try(ask: Callable[[], Any]) -> Any:
+    """What comes back, or what was raised: of a ComfyUI of an unknown form that may be anything."""
     try:
-        return "; ".join(ask())
-    except Exception as error:  # whatever a host of an unknown form raises is the answer
-        return f"{type(error).__name__}: {error}"
+        return ask()
+    except Exception as error:
+        return error
 
 
 def _entries() -> Iterator[str]:
@@ -95,13 +102,9 @@ def _found(configs: dict[str, dict[str, Any]]) -> dict[str, str]:
     """What ComfyUI takes each configuration for: an entry's name, or the error it raises for so little of a model."""
     import comfy.model_detection
 
-    answers = {}
-    for name, config in configs.items():
-        try:
-            answers[name] = type(comfy.model_detection.model_config_from_unet_config(dict(config), {})).__name__
-        except Exception as error:  # an entry may want more than this to be made; ours must not change that
-            answers[name] = type(error).__name__
-    return answers
+    find = comfy.model_detection.model_config_from_unet_config
+    # an entry may want more than this to be made and raise; ours must not change that
+    return {name: type(_try(partial(find, dict(config), {}))).__name__ for name, config in configs.items()}
 
 
 def _decoding() -> Iterator[str]:

