@@ -8,6 +8,7 @@ two steps come out as it did where the pack was made.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -84,15 +85,17 @@ def _entries() -> Iterator[str]:
     from ..host.registration import CoInteractConfig
 
     models = comfy.supported_models.models
-    every = list(models)
+    every, level = list(models), logging.root.manager.disable
     without = [entry for entry in every if entry is not CoInteractConfig]
     configs = {entry.__name__: entry.unet_config for entry in without}
+    logging.disable(logging.CRITICAL)  # ComfyUI logs an error where no entry wants so little of a model
     try:
         found = [_found(configs)]
         models[:] = without
         found.append(_found(configs))
     finally:
         models[:] = every
+        logging.disable(level)
     for name, with_ours in found[0].items():
         if with_ours != found[1][name]:
             yield f"{name} is taken for {with_ours} instead of {found[1][name]}"
