@@ -76,12 +76,12 @@ class Sampler(io.ComfyNode):
                 io.Float.Input(
                     "shift", default=DEFAULT_SHIFT, min=0.1, max=100.0, step=0.1, tooltip="Shift of the schedule."
                 ),
-                io.Combo.Input("sampler_name", options=sampler_names(), default="euler", tooltip="Any host sampler."),
+                io.Combo.Input("sampler_name", options=sampler_names(), default="euler", tooltip="Any sampler of ComfyUI."),
                 io.Combo.Input(
                     "scheduler",
                     options=scheduler_names(),
                     default=PUBLISHED_SCHEDULE,
-                    tooltip="published is the schedule of the authors' program; the others are the host's.",
+                    tooltip="published is the schedule of the authors' program; the others are ComfyUI's own.",
                 ),
                 advanced(
                     io.Boolean.Input(

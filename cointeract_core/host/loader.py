@@ -219,7 +219,7 @@ def apply_lora(patcher: Any, lora: dict[str, Tensor], strength: float, what: str
     left_over = (lora.keys() - used) | (patches.keys() - added)
     if left_over:
         raise CheckpointKeysError(
-            f"{what} holds {len(left_over)} LoRA tensors the host cannot apply ({name_some(left_over)}), but all "
+            f"{what} holds {len(left_over)} LoRA tensors ComfyUI cannot apply ({name_some(left_over)}), but all "
             "were expected to fit; choose the file made for this model."
         )
 
