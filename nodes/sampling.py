@@ -52,6 +52,7 @@ class Sampler(io.ComfyNode):
             category=CATEGORY,
             description="Makes all clips of the video and writes them to the output folder as they finish.",
             search_aliases=["cointeract", "talking video", "product ad", "human object interaction"],
+            essentials_category="Video Generation",
             inputs=[
                 io.Model.Input("model", tooltip="From Load CoInteract Model."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
@@ -76,7 +77,9 @@ class Sampler(io.ComfyNode):
                 io.Float.Input(
                     "shift", default=DEFAULT_SHIFT, min=0.1, max=100.0, step=0.1, tooltip="Shift of the schedule."
                 ),
-                io.Combo.Input("sampler_name", options=sampler_names(), default="euler", tooltip="Any sampler of ComfyUI."),
+                io.Combo.Input(
+                    "sampler_name", options=sampler_names(), default="euler", tooltip="Any sampler of ComfyUI."
+                ),
                 io.Combo.Input(
                     "scheduler",
                     options=scheduler_names(),
