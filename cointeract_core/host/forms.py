@@ -54,9 +54,9 @@ class LayerWeights:
             return own(like)
         self._lent = comfy.ops.cast_bias_weight(layer, like, offloadable=True)
         weight, bias = self._lent[:2]
-        scale = getattr(layer, SCALE, None)  # of float8 layers; one number, so that the product is rounded once
-        if scale is not None:
-            return weight * scale, bias
+        scale = getattr(layer, SCALE, None)  # of float8 layers
+        if scale is not None:  # in float32: in 16 bits the scale of small weights would be rounded, or vanish
+            return (weight.float() * scale).to(like.dtype), bias
         return (weight.dequantize().to(like.dtype) if isinstance(weight, QUANTISED) else weight), bias
 
     def __exit__(self, *_error: object) -> None:

@@ -260,3 +260,25 @@ def test_float8_experts_add_what_exact_ones_would(tiny, put):
         found = experts.add_to(torch.zeros_like(x), x, shares, weights=LayerWeights, bias_units=units)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
     assert wanted.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("largest", [0.1, 1e-3, 1e-5])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_float8_experts_of_small_weights_in_16_bits(largest, dtype):
+    """Their scale is far below what 16 bits hold well: only the product is rounded."""
+    from cointeract_pack.cointeract_core.host.forms import LayerWeights
+    from cointeract_pack.cointeract_core.host.fp8 import ScaledExperts, quantise_experts
+
+    weight = torch.randn(64, 32, generator=torch.Generator().manual_seed(1))
+    weight *= largest / weight.abs().max()
+    name = "cointeract.experts.0.hand.fc1"
+    state = quantise_experts({f"{name}.weight": weight})
+    layer = ScaledExperts.Linear(32, 64, dtype=dtype)
+    layer.load_state_dict(
+        {key.removeprefix(f"{name}."): value for key, value in state.items()} | {"bias": torch.zeros(64)}
+    )
+    exact = state[f"{name}.weight"].float() * state[f"{name}.expert_scale"]
+    with LayerWeights(layer, torch.zeros(1, 32, dtype=dtype)) as (found, _):
+        assert found.dtype is dtype
+        step = torch.finfo(dtype).eps * exact.abs() + torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+        assert ((found.float() - exact).abs() <= step).all()
