@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from cointeract_pack.cointeract_core.verify.audio import check_audio
-from cointeract_pack.cointeract_core.verify.golden import Check, Golden, read_golden, worst
+from cointeract_pack.cointeract_core.verify.dit import on_the_way
+from cointeract_pack.cointeract_core.verify.golden import FLOAT_TOLERANCE, Check, Golden, compare, read_golden, worst
 from cointeract_pack.cointeract_core.verify.masks import check_masks
 from cointeract_pack.cointeract_core.verify.preprocess import check_preprocess
 from cointeract_pack.cointeract_core.verify.schedule import check_schedule
@@ -58,3 +60,11 @@ def test_pictures_are_equal_bit_by_bit():
     golden = read_golden(GOLDEN / "preprocess.safetensors")
     exact = [check for check in check_preprocess(golden) if not check.name.startswith("preprocess_image")]
     assert {check.error for check in exact} == {0.0}
+
+
+def test_tensors_on_the_way_are_judged_by_their_size():
+    hidden = torch.full((4,), 10.0)
+    assert on_the_way("hidden", hidden + 6e-6, hidden, FLOAT_TOLERANCE).ok
+    assert not on_the_way("hidden", hidden + 6e-5, hidden, FLOAT_TOLERANCE).ok
+    assert not on_the_way("small", hidden / 100 + 6e-6, hidden / 100, FLOAT_TOLERANCE).ok
+    assert not compare("an output", hidden + 6e-6, hidden).ok
