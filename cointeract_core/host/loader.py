@@ -198,6 +198,7 @@ def make_patcher(
     Raises:
         ModelFileError: the host does not know it.
     """
+    disable_dynamic = disable_dynamic or base.is_gguf  # ComfyUI cannot page weights that another pack quantised
     patcher = load_state_dict_as_model(state, _options(base, weight_dtype), metadata, disable_dynamic=disable_dynamic)
     if patcher is None:
         raise ModelFileError(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from cointeract_pack.cointeract_core.errors import CheckpointKeysError
+from cointeract_pack.cointeract_core.errors import CheckpointKeysError, ModelFileError
 from cointeract_pack.cointeract_core.host import cache
 from cointeract_pack.cointeract_core.host import dit as dit_module
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
@@ -390,3 +390,20 @@ def test_training_loads_its_weights_once(tiny, put, monkeypatch):
     load_training_model(plan_load(*files), "default", hoi=True, experts=True, seed=0)
     load_cointeract(*files)
     assert asked == [True, False]
+
+
+@pytest.mark.parametrize(("name", "asked"), [("b.gguf", True), ("b.safetensors", False)])
+def test_weights_that_another_pack_quantised_are_not_paged(name, asked, monkeypatch):
+    from pathlib import Path
+
+    from cointeract_pack.cointeract_core.host import loader
+    from cointeract_pack.cointeract_core.host.files import ModelFile
+
+    found = []
+    monkeypatch.setattr(
+        loader, "load_state_dict_as_model", lambda *_parts, disable_dynamic: found.append(disable_dynamic)
+    )
+    monkeypatch.setattr(loader, "gguf_operations", lambda: None)
+    with pytest.raises(ModelFileError, match="is no model this ComfyUI can load"):
+        loader.make_patcher(ModelFile("base b", (Path(name),)), {}, None, "default")
+    assert found == [asked]
