@@ -33,6 +33,7 @@ PAGE_SETTINGS = {
     "LiteGraph.Canvas.LowQualityRenderingZoomThreshold": 0,
     "Comfy.Minimap.Visible": False,
 }
+FRONTEND_VARIABLE = "COINTERACT_FRONTEND"  # folder of another page than ComfyUI's own
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no business on the loopback
 
 
@@ -115,6 +116,24 @@ def has_cuda(python: Path) -> bool:
     return not subprocess.run([str(python), "-c", probe], capture_output=True, check=False).returncode
 
 
+def find_frontend(folder: Path) -> Path:
+    """A folder with the page, as ComfyUI's --front-end-root takes it.
+
+    Raises:
+        SetupError: it holds no page.
+    """
+    folder = folder.expanduser().resolve()
+    if not (folder / "index.html").is_file():
+        raise SetupError(f"{folder} holds no page of ComfyUI: name the folder with its index.html.")
+    return folder
+
+
+def _frontend_options() -> list[str]:
+    """The page named in the environment; none for ComfyUI's own."""
+    named = os.environ.get(FRONTEND_VARIABLE)
+    return ["--front-end-root", str(find_frontend(Path(named)))] if named else []
+
+
 class Server:
     """One ComfyUI process; `start` waits until it answers, `stop` ends it and its children."""
 
@@ -135,6 +154,7 @@ class Server:
         command = [self.host.python, self.host.tree / "main.py", "--listen", "127.0.0.1", "--port", port]
         command += ["--disable-auto-launch", "--preview-method", "latent2rgb", "--base-directory", self.base]
         command += ["--database-url", f"sqlite:///{(self.base / 'user' / 'comfyui.db').as_posix()}"]
+        command += _frontend_options()
         command += [] if has_cuda(self.host.python) else ["--cpu"]
         own_group = {"start_new_session": True} if os.name == "posix" else {}
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -1,9 +1,10 @@
 """Set up a real ComfyUI and run every test.
 
-    python3 scripts/test.py [--comfyui DIR] [pytest's own arguments]
+    python3 scripts/test.py [--comfyui DIR] [--frontend DIR] [pytest's own arguments]
 
-With --comfyui, the tests run on another ComfyUI than the checkout's own, in an environment made for it. The exit status
-is pytest's.
+With --comfyui, the tests run on another ComfyUI than the checkout's own, in an environment made for it. With
+--frontend, its servers show the page of that folder: one that ComfyUI's own --front-end-root takes, such as the
+`comfyui_frontend_package/static` of an unpacked wheel. The exit status is pytest's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import findbrowser
 from hostenv import ROOT, SetupError, ready_host, say, stop_on_termination
 from hostlock import setting_up
+from hostserver import FRONTEND_VARIABLE, find_frontend
 from testbase import prepare_base
 
 
@@ -24,9 +26,11 @@ def main(arguments: list[str]) -> int:
     """Run pytest with `arguments`, by default on all of tests/."""
     parser = argparse.ArgumentParser(prog="test.py", add_help=False, allow_abbrev=False)
     parser.add_argument("--comfyui", type=Path)
+    parser.add_argument("--frontend", type=Path)
     options, arguments = parser.parse_known_args(arguments)
     stop_on_termination()
     try:
+        frontend = None if options.frontend is None else find_frontend(options.frontend)
         with setting_up():
             host = ready_host(tests=True, comfyui=options.comfyui)
             base = prepare_base(host)
@@ -35,6 +39,7 @@ def main(arguments: list[str]) -> int:
         return 1
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"COINTERACT_COMFYUI": str(host.tree), "COINTERACT_BASE": str(base)}
+    environment |= {} if frontend is None else {FRONTEND_VARIABLE: str(frontend)}
     browser = findbrowser.find()
     if browser is None:
         say("looking for Debian's Chromium, for the browser tests")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import struct
 import subprocess
 import sys
+import unittest.mock
 import zipfile
 from pathlib import Path
 
@@ -144,6 +146,43 @@ def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path, capsys):
     assert str(caught.value) == f"The ComfyUI server ended before it answered: see its log, {log}."
     assert "no torch here" in capsys.readouterr().err
     assert not server.running()
+
+
+def test_another_frontend_is_handed_to_the_server(tmp_path: Path, monkeypatch):
+    (tmp_path / "main.py").write_text("import sys; raise SystemExit(' '.join(sys.argv[1:]))\n", encoding="utf-8")
+    static = tmp_path / "static"
+    static.mkdir()
+    server = hostserver.Server(hostenv.Host(Path(sys.executable), tmp_path), tmp_path)
+    monkeypatch.setenv(hostserver.FRONTEND_VARIABLE, str(static))
+    with pytest.raises(hostenv.SetupError, match="holds no page of ComfyUI"):
+        server.start()
+    (static / "index.html").touch()
+    with pytest.raises(hostenv.SetupError, match="ended before it answered"):
+        server.start()
+    assert f"--front-end-root {static}" in server.log.read_text(encoding="utf-8")
+    monkeypatch.delenv(hostserver.FRONTEND_VARIABLE)
+    with pytest.raises(hostenv.SetupError, match="ended before it answered"):
+        server.start()
+    assert "--front-end-root" not in server.log.read_text(encoding="utf-8")
+
+
+def test_the_tests_are_told_the_frontend(tmp_path: Path, monkeypatch, repo: Path):
+    """`test.py` finds the folder before anything is set up, and hands it on in the environment."""
+    spec = importlib.util.spec_from_file_location("cointeract_test_script", repo / "scripts" / "test.py")
+    runner = importlib.util.module_from_spec(spec)  # `import test` would find Python's own
+    spec.loader.exec_module(runner)
+    (tmp_path / "index.html").touch()
+    monkeypatch.setattr(runner, "ready_host", lambda **_: hostenv.Host(Path(sys.executable), tmp_path))
+    monkeypatch.setattr(runner, "prepare_base", lambda _: tmp_path)
+    monkeypatch.setattr(runner, "stop_on_termination", lambda: None)
+    monkeypatch.setattr(runner.findbrowser, "find", lambda: tmp_path)
+    started = unittest.mock.MagicMock()
+    started.return_value.__enter__.return_value.wait.return_value = 5
+    monkeypatch.setattr(runner.subprocess, "Popen", started)
+    assert runner.main(["--frontend", str(tmp_path), "tests/browser", "-q"]) == 5
+    (command,), options = started.call_args
+    assert options["env"][hostserver.FRONTEND_VARIABLE] == str(tmp_path)
+    assert command[-2:] == ["tests/browser", "-q"]
 
 
 def test_files_are_built_once(tmp_path: Path, monkeypatch):
