@@ -14,14 +14,16 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from workflow_graphs import FILES, Node, ad_nodes, fast_nodes, groups, train_groups, train_nodes
+from workflow_graphs import FILES, Node, ad_nodes, app_mode, fast_nodes, file_address, groups, train_groups, train_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
-def page_format(nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[str, Any]]) -> dict[str, Any]:
-    """The graph as the page saves it."""
+def page_format(
+    nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[str, Any]], extra: dict[str, Any]
+) -> dict[str, Any]:
+    """The graph as the page saves it, with more in its `extra`."""
     ids = {name: number for number, name in enumerate(nodes, 1)}
     links: list[list[Any]] = []
     saved = {name: _page_node(ids[name], node, info, links, nodes, ids) for name, node in nodes.items()}
@@ -37,7 +39,7 @@ def page_format(nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[s
         "links": links,
         "groups": boxes,
         "config": {},
-        "extra": {"ds": {"scale": 0.6, "offset": [60, 60]}},
+        "extra": {"ds": {"scale": 0.6, "offset": [60, 60]}, **extra},
         "version": 0.4,
     }
 
@@ -108,12 +110,7 @@ def _models(node: Node) -> list[dict[str, str]]:
     wanted = [node.file]
     for widget, name in node.widgets.items():
         wanted += [key for key, value in FILES.items() if value[0] == name and key not in wanted and widget != "base"]
-    models = []
-    for key in wanted:
-        name, directory, url = FILES[key]
-        address = url if url.endswith(".safetensors") else url + name
-        models.append({"name": name, "url": address, "directory": directory})
-    return models
+    return [{"name": FILES[key][0], "url": file_address(key), "directory": FILES[key][1]} for key in wanted]
 
 
 def main() -> None:
@@ -122,11 +119,11 @@ def main() -> None:
     parser.add_argument("server", help="address of a running ComfyUI with this pack")
     with urllib.request.urlopen(parser.parse_args().server + "/object_info") as answer:
         info = json.load(answer)
-    graphs = {"cointeract_ad": (ad_nodes(False), groups(False)), "cointeract_ad_pose": (ad_nodes(True), groups(True))}
-    graphs["cointeract_ad_fast"] = (fast_nodes(), groups(False))
-    graphs["cointeract_train_lora"] = (train_nodes(), train_groups())
-    for name, (nodes, boxes) in graphs.items():
-        page = page_format(nodes, info, boxes)
+    ads = {"cointeract_ad": ad_nodes(False), "cointeract_ad_pose": ad_nodes(True), "cointeract_ad_fast": fast_nodes()}
+    graphs = {name: (nodes, groups(pose="pose" in nodes), app_mode(nodes)) for name, nodes in ads.items()}
+    graphs["cointeract_train_lora"] = (train_nodes(), train_groups(), {})
+    for name, (nodes, boxes, extra) in graphs.items():
+        page = page_format(nodes, info, boxes, extra)
         path = ROOT / "workflows" / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
