@@ -79,18 +79,15 @@ def complaints(page) -> list[str]:
     return heard
 
 
-@pytest.fixture(params=["classic", "vue"])
-def node(request, page, server):
+@pytest.fixture
+def node(renderer, page):
     """The training node alone in the page, drawn by either renderer."""
-    vue = request.param == "vue"
-    page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", vue)
     page.evaluate(ADD, NODE)
     page.wait_for_selector(PANEL)
     page.wait_for_timeout(700)  # until the renderer has given the node its size
     page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(700)
-    yield request.param
-    page.evaluate("() => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+    return renderer
 
 
 def show_run(page, name: str, state: str = "saved") -> None:
