@@ -1,9 +1,9 @@
-"""Write the workflows of `workflows/` in the page's own format.
+"""Write the workflows of `workflows/` and the blueprint of `subgraphs/` in the page's own format.
 
     python scripts/build_workflows.py http://127.0.0.1:8188
 
-The graphs are described in `workflow_graphs`; the order of inputs and widgets comes from a running server that has this
-pack, so the files always fit the nodes as they are.
+The graphs are described in `workflow_graphs` and `blueprint_graph`; the order of inputs and widgets comes from a
+running server that has this pack, so the files always fit the nodes as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import blueprint_graph
 from workflow_graphs import FILES, Node, ad_nodes, app_mode, fast_nodes, file_address, groups, train_groups, train_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,12 +22,24 @@ WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
 def page_format(
-    nodes: dict[str, Node], info: dict[str, Any], boxes: list[dict[str, Any]], extra: dict[str, Any]
+    nodes: dict[str, Node],
+    info: dict[str, Any],
+    boxes: list[dict[str, Any]],
+    extra: dict[str, Any],
+    widget_inputs: bool = False,
 ) -> dict[str, Any]:
-    """The graph as the page saves it, with more in its `extra`."""
+    """The graph as the page saves it, with more in its `extra`.
+
+    With `widget_inputs`, widgets are among the inputs too, as a link to one needs it.
+    """
     ids = {name: number for number, name in enumerate(nodes, 1)}
     links: list[list[Any]] = []
     saved = {name: _page_node(ids[name], node, info, links, nodes, ids) for name, node in nodes.items()}
+    for name, node in nodes.items() if widget_inputs else ():
+        saved[name]["inputs"] += [
+            {"name": key, "type": kind, "widget": {"name": key}, "link": None}
+            for key, (kind, _) in widget_values(node, info).items()
+        ]
     for link, source, slot, *_ in links:
         name = next(name for name, number in ids.items() if number == source)
         saved[name]["outputs"][slot]["links"].append(link)
@@ -41,6 +54,15 @@ def page_format(
         "config": {},
         "extra": {"ds": {"scale": 0.6, "offset": [60, 60]}, **extra},
         "version": 0.4,
+    }
+
+
+def widget_values(node: Node, info: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Type and value of a node's widgets."""
+    return {
+        key: (kind if isinstance(kind, str) else "COMBO", node.widgets.get(key, _default(kind, options)))
+        for key, kind, options in _declared_inputs(info[node.type])
+        if _is_widget(kind)
     }
 
 
@@ -114,7 +136,7 @@ def _models(node: Node) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Write every workflow."""
+    """Write every workflow and the blueprint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", help="address of a running ComfyUI with this pack")
     with urllib.request.urlopen(parser.parse_args().server + "/object_info") as answer:
@@ -124,9 +146,16 @@ def main() -> None:
     graphs["cointeract_train_lora"] = (train_nodes(), train_groups(), {})
     for name, (nodes, boxes, extra) in graphs.items():
         page = page_format(nodes, info, boxes, extra)
-        path = ROOT / "workflows" / f"{name}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(ROOT / "workflows" / f"{name}.json", page)
+    inner = blueprint_graph.inner_nodes()
+    values = {(name, key): value for name in inner for key, (_, value) in widget_values(inner[name], info).items()}
+    page = blueprint_graph.blueprint(page_format(inner, info, [], {}, widget_inputs=True), values)
+    _write(ROOT / "subgraphs" / f"{blueprint_graph.NAME}.json", page)
+
+
+def _write(path: Path, page: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

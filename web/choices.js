@@ -1,8 +1,8 @@
 // Width and height are shown only where the size is custom; likewise the other fields of `RULES`.
 //
 // ComfyUI's own DynamicCombo could do that, but it changes what is saved: the fields would be called size.width in API
-// prompts, and stand in another place among a workflow's values, and that differently from version to version. Here they
-// stay ordinary widgets that keep their names, places and values, and only the page does not show them.
+// prompts and stand in another place among a workflow's values, and that differently from version to version. Here
+// they stay ordinary widgets that keep their names, places and values; only the page does not show them.
 import { RULES, idleFields, isAtLeast } from "./lib/choices.js";
 import { app } from "./lib/host.js";
 import { after } from "./lib/panel.js";
@@ -14,8 +14,8 @@ const VUE_LOOKS_AGAIN = isAtLeast(globalThis.__COMFYUI_FRONTEND_VERSION__, "1.36
 /** Show the fields that count now, and no others. */
 function update(node, rules) {
   const values = Object.fromEntries(node.widgets.map(({ name, value }) => [name, value]));
-  const links = (node.inputs ?? []).filter(({ link }) => link != null);
-  const idle = idleFields(rules, values, new Set(links.map(({ name, widget }) => widget?.name ?? name)));
+  const linked = (node.inputs ?? []).filter((_, slot) => node.isInputConnected(slot));
+  const idle = idleFields(rules, values, new Set(linked.map(({ name, widget }) => widget?.name ?? name)));
   let changed = false;
   for (const widget of node.widgets.filter(({ name }) => name in rules)) {
     const hidden = idle.has(widget.name);

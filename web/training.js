@@ -44,7 +44,8 @@ class TrainingPanel {
 
   /** Whether the name comes through a link, so that the widget does not tell it. */
   get linked() {
-    return this.node.inputs?.some(({ name, link }) => name === NAME_WIDGET && link != null) ?? false;
+    const { node } = this;
+    return node.inputs?.some(({ name }, slot) => name === NAME_WIDGET && node.isInputConnected(slot)) ?? false;
   }
 
   start() {

@@ -33,8 +33,7 @@ def page(browser: Any, server: Any) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1800, "height": 1150})
     opened.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
     opened.route("**/*", lambda route: route.continue_() if server.address in route.request.url else route.abort())
-    opened.goto(server.address)
-    opened.wait_for_function(READY, timeout=90_000)
+    Bench(opened, server).load()
     yield opened
     opened.close()
 
@@ -60,6 +59,11 @@ class Bench:
     def __init__(self, page: Page, server: Any) -> None:
         self.page, self.server = page, server
 
+    def load(self) -> None:
+        """Load the page, or load it anew."""
+        self.page.goto(self.server.address)
+        self.page.wait_for_function(READY, timeout=90_000)
+
     @property
     def frontend(self) -> tuple[int, ...]:
         """Version of the page."""
@@ -81,9 +85,13 @@ class Bench:
         """Nodes the page does not know, and what it says in dialogs and toasts."""
         return [*self.page.evaluate(self.missing), *self.page.locator(self.problems).all_inner_texts()]
 
+    def is_settled(self, renderer: str) -> bool:
+        """Whether the nodes are not those of Vue's first versions."""
+        return renderer == "classic" or self.frontend >= SETTLED_VUE
+
     def leave_out_of_old_vue_nodes(self, renderer: str, what: str) -> None:
         """Skip a test for its time: Vue nodes that were young yet get one workflow."""
-        if renderer == "vue" and self.frontend < SETTLED_VUE:
+        if not self.is_settled(renderer):
             version = ".".join(map(str, self.frontend))
             pytest.skip(f"Vue nodes of page {version} run cointeract_ad only; {what} is run by those of newer pages.")
 
@@ -102,7 +110,7 @@ class Bench:
     def run(self, limit: float) -> dict[str, Any]:
         """Click the button; the new entry of the history, once it is there."""
         before = set(self.get("/history"))
-        self.page.click("[data-testid=queue-button] button")
+        self.page.click("[data-testid=queue-button] button, button[data-testid=queue-button]")
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             new = {key: entry for key, entry in self.get("/history").items() if key not in before}

@@ -96,7 +96,7 @@ class Fields:
 @pytest.fixture
 def fields(bench, renderer):
     """Make the fields of a node; what an old page's Vue nodes cannot follow is not hidden there."""
-    follows = renderer == "classic" or bench.frontend >= (1, 36)
+    follows = bench.is_settled(renderer)
     return lambda kind: (Fields(bench, renderer, kind), follows)
 
 

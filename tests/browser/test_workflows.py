@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-READY = "() => !!(window.app?.graph && window.LiteGraph?.registered_node_types['CoInteractSampler'])"
 MAKING = ("cointeract_ad", "cointeract_ad_fast", "cointeract_ad_pose")  # videos; `test_training` runs the other one
 WORKFLOWS = (*MAKING, "cointeract_train_lora")
 SHOWING = ["CoInteractPersonReference", "CoInteractProductReference", "CoInteractSpeechEncoder"]
@@ -47,7 +46,8 @@ def test_opens_and_makes_a_video(name, renderer, bench, page, server, tiny_workf
     assert not seen["constant"]
     assert not seen["silent"]
 
-    page.wait_for_selector("video", state="attached", timeout=20_000)
+    if bench.is_settled(renderer):  # older Vue nodes take any video for a picture
+        page.wait_for_selector("video", state="attached", timeout=20_000)
     page.wait_for_timeout(1000)  # the last pictures are on their way
     assert set(SHOWING) <= set(bench.pictures())
     page.screenshot(path=tmp_path / f"{name}_{renderer}.png")
@@ -61,8 +61,7 @@ def test_pictures_come_again_where_results_were_kept(renderer, bench, page, tiny
     workflow = tiny_workflow(MAKING[0])
     bench.open(workflow)
     assert bench.run(RUN_LIMIT)["status"]["status_str"] == "success"
-    page.reload()
-    page.wait_for_function(READY, timeout=90_000)
+    bench.load()
     bench.open(workflow)
     assert bench.pictures() == []
     entry = bench.run(RUN_LIMIT)
