@@ -87,6 +87,8 @@ def _page_node(
             link = len(links) + 1
             links.append([link, ids[source], slot, number, len(inputs), kind])
         inputs.append({"name": key, "type": kind, "link": link})
+    for key, label in node.labels.items():
+        inputs.append({"name": key, "type": "COMBO", "widget": {"name": key}, "label": label, "link": None})
     outputs = [
         {"name": label, "type": kind, "links": []}
         for label, kind in zip(spec["output_name"], spec["output"], strict=True)

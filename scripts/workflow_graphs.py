@@ -56,7 +56,10 @@ def files_note(*keys: str) -> str:
 
 @dataclass
 class Node:
-    """A node of the graph, with its widgets by name and its inputs as (node, output name)."""
+    """A node of the graph, with its widgets by name and its inputs as (node, output name).
+
+    `labels` are what the page calls widgets instead of their names.
+    """
 
     type: str
     pos: tuple[int, int]
@@ -66,6 +69,7 @@ class Node:
     file: str | None = None
     title: str | None = None
     colour: tuple[str, str] | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def _note(place: tuple[int, int], height: int, title: str, text: str) -> Node:
@@ -132,6 +136,9 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
              "video": ("pose video", "VIDEO")},
         )  # fmt: skip
         nodes["sampler"].wires["pose"] = ("pose", "pose")
+    for name, widget in APP_FILES.items():  # app mode shows no titles of nodes, and "image" twice says nothing
+        if name in nodes:
+            nodes[name].labels[widget] = nodes[name].title.lower()
     return nodes
 
 
@@ -231,11 +238,9 @@ def _groups(boxes: Iterable[tuple[str, tuple[int, ...], str]]) -> list[dict[str,
 
 
 # what a maker of ads sets in ComfyUI's app mode, as (node, widget)
+APP_FILES = {"person image": "image", "product image": "image", "speech audio": "audio", "pose video": "file"}
 APP_INPUTS = (
-    ("person image", "image"),
-    ("product image", "image"),
-    ("speech audio", "audio"),
-    ("pose video", "file"),
+    *APP_FILES.items(),
     ("prompts", "prompts"),
     ("person", "size"),
     ("person", "width"),

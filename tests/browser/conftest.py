@@ -111,6 +111,10 @@ class Bench:
         """Click the button; the new entry of the history, once it is there."""
         before = set(self.get("/history"))
         self.page.click("[data-testid=queue-button] button, button[data-testid=queue-button]")
+        return self.wait_for_run(before, limit)
+
+    def wait_for_run(self, before: set[str], limit: float) -> dict[str, Any]:
+        """The entry of the history that was not there before."""
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             new = {key: entry for key, entry in self.get("/history").items() if key not in before}
