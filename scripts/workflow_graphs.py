@@ -239,13 +239,7 @@ def _groups(boxes: Iterable[tuple[str, tuple[int, ...], str]]) -> list[dict[str,
 
 # what a maker of ads sets in ComfyUI's app mode, as (node, widget)
 APP_FILES = {"person image": "image", "product image": "image", "speech audio": "audio", "pose video": "file"}
-APP_INPUTS = (
-    *APP_FILES.items(),
-    ("prompts", "prompts"),
-    ("person", "size"),
-    ("person", "width"),
-    ("person", "height"),
-)
+APP_INPUTS = (*APP_FILES.items(), ("prompts", "prompts"), ("person", "size"))
 APP_OUTPUT = "decode"
 
 
