@@ -22,6 +22,30 @@ def test_a_line_of_hyphens_starts_the_next_prompt(text, prompts):
     assert split_prompts(text) == prompts
 
 
+DIVIDERS = ["———", "–––", "***", "⸻", "－－－", "—", "—-", "–-", "- - -", "* * *", "___", "===", "───", "―――", "−−−"]
+
+
+@pytest.mark.parametrize("line", [*DIVIDERS, "\u200b---\ufeff", "\u00a0———\u3000"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028"])
+def test_what_a_word_processor_makes_of_the_hyphens_is_a_divider_too(line, end):
+    assert split_prompts(f"one{end}{line}{end}two") == ["one", "two"]
+
+
+@pytest.mark.parametrize("line", ["— she speaks —", "*smiles*", "…", "-", "•", "*-*", "2 - 3", "=)"])
+def test_signs_among_words_stay_words(line):
+    assert split_prompts(f"one\n{line}\ntwo") == [f"one\n{line}\ntwo"]
+
+
+@pytest.mark.parametrize("line", ["--", "–", "**"])
+def test_a_line_that_may_be_a_divider_is_told(line):
+    with pytest.raises(InputError) as refusal:
+        split_prompts(f"one\n{line}\ntwo")
+    assert str(refusal.value) == (
+        f"Line 2 of prompts is “{line}”, but a line with at least three hyphens starts the next prompt; write --- "
+        "there, or take the line out."
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
