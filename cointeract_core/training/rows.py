@@ -6,7 +6,6 @@ Source: TR:175-320 and the README of the reference.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TypeVar
 from ..checkpoint.keys import OFFICIAL_HOI_COLUMN
 from ..errors import InputError
 from ..shapes import VideoSize
+from .csv_text import CsvError, split_csv
 
 HOI_COLUMN = "hoi_video"
 FILES = {
@@ -31,7 +31,6 @@ REQUIRED = ("prompt", "input_video", "audio", "person_image")
 COLUMNS = ("prompt", *FILES, "face", "hand_object", "height", "width", "scale")
 SMALLEST_SCALE, LARGEST_SCALE = 0.1, 4.0  # of the product's positions
 LARGEST_SOURCE = 1 << 16  # pixels of a side of the video the boxes were drawn on
-LARGEST_CELL = 1 << 24  # characters; boxes of a long clip pass the limit Python's reader starts with
 LONGEST_NAME = 40  # characters of a wrong name that an error shows
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 Value = TypeVar("Value")
@@ -149,10 +148,9 @@ def read_table(path: Path) -> Table:
 
 
 def _read_lines(path: Path) -> list[list[str]]:
-    before = csv.field_size_limit(LARGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.reader(file, strict=True))
+            return split_csv(file.read())
     except OSError as error:
         raise InputError(
             f"The table {path.name} cannot be read ({error.strerror}), but a .csv file is expected; check its path."
@@ -162,13 +160,11 @@ def _read_lines(path: Path) -> list[list[str]]:
             f"The table {path.name} is not in UTF-8 (byte {error.start + 1}), but UTF-8 is expected; save it as "
             "“CSV UTF-8”."
         ) from error
-    except csv.Error as error:
+    except CsvError as error:
         raise InputError(
             f"The table {path.name} is no CSV ({error}), but one is expected; write a double quote inside of quotes "
             "twice."
         ) from error
-    finally:
-        csv.field_size_limit(before)
 
 
 def _check_header(name: str, header: list[str]) -> list[str]:

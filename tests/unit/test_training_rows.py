@@ -108,8 +108,8 @@ def test_a_good_row(tmp_path):
         ),
         (
             f'{NEEDED}\n"a"b,b,c,d\n',
-            "The table data.csv is no CSV (',' expected after '\"'), but one is expected; write a double quote inside "
-            "of quotes twice.",
+            "The table data.csv is no CSV (“b” follows a closing quote in line 2), but one is expected; write a double "
+            "quote inside of quotes twice.",
         ),
     ],
 )
