@@ -9,11 +9,12 @@ from typing import Any
 from ..constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
 from ..errors import InputError
 from ..shapes import VideoSize
-from .masks import HANDS, KEY_PREFIX, frame_number, latent_of
+from .box_forms import reaches_beyond
+from .masks import HANDS, KEY_PREFIX, frame_number, is_side, latent_of
 
 BOX_PROBLEM_LIMIT = 3  # frames an error names
 LONGEST_SHOWN = 60  # characters of a wrong box or key that an error shows
-FARTHEST = 1e9  # pixels; what is meant for infinity lies beyond
+SMALLEST = 2  # pixels of a side; what is smaller is meant in another unit
 IGNORED = ("obj",)  # boxes of objects are published, but not used
 Boxes = dict[str, Any]
 
@@ -125,21 +126,22 @@ def _mistake(box: Any, source: VideoSize | None) -> str | None:
     """A sentence with places for the frames and the first wrong box; None for a good box."""
     if isinstance(box, dict):
         return "{keys} holds {box}, but boxes named l_h and r_h are expected; name the hands so."
-    if not (isinstance(box, list) and len(box) == 4 and all(_is_number(side) for side in box)):
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_side, box))):
         return "{keys} holds {box}, but four numbers x1, y1, x2, y2 are expected; correct the box or take it out."
     left, top, right, bottom = box
     if right <= left or bottom <= top:
-        return "{keys} holds {box}, but x2, y2 are expected right of and below x1, y1; swap the corners."
-    if source is not None and (right <= 0 or bottom <= 0 or left >= source.width or top >= source.height):
+        return (
+            "{keys} holds {box}, but x2, y2 are expected right of and below x1, y1; swap the corners, or where these "
+            "are x, y, width and height, write x2 and y2."
+        )
+    if right - left < SMALLEST and bottom - top < SMALLEST:
+        return "{keys} holds {box}, which is a single pixel, but boxes in pixels are expected; write all in pixels."
+    if source is not None and reaches_beyond(box, source):
         return (
             f"{{keys}} holds {{box}}, but boxes inside of {source} are expected; correct it, or give the size it was "
             "drawn on in width and height."
         )
     return None
-
-
-def _is_number(side: Any) -> bool:
-    return isinstance(side, int | float) and not isinstance(side, bool) and abs(side) <= FARTHEST  # and no NaN
 
 
 def _short(value: Any) -> str:

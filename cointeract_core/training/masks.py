@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,7 @@ log = logging.getLogger("cointeract")
 
 KEY_PREFIX = "frame_"
 HANDS = ("l_h", "r_h")  # boxes of objects are not used
+FARTHEST = 1e9  # pixels; what is meant for infinity lies beyond
 Box = tuple[float, float, float, float]
 EXAMPLE = '{"frame_2": [x1, y1, x2, y2]}'
 
@@ -147,6 +147,11 @@ def frame_number(key: str) -> int | None:
         return None
 
 
+def is_side(value: Any) -> bool:
+    """Whether a value can be a side of a box: a number that is neither infinite nor close to it."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST  # and no NaN
+
+
 def latent_of(frame: int) -> int:
     """Latent whose boxes are drawn on a frame."""
     return (frame - BOX_FIRST_FRAME) // TEMPORAL_STRIDE
@@ -162,7 +167,7 @@ def _boxes_of(value: Any, name: str, key: str) -> list[list[float]]:
         if not isinstance(box, list) or len(box) != 4:
             log.warning("%s of %s is left out: %r is not a box [x1, y1, x2, y2]", name, key, box)
             continue
-        if not all(isinstance(side, (int, float)) and math.isfinite(side) for side in box):
+        if not all(map(is_side, box)):
             raise InputError(f"{name} of {key} is {box}, but four numbers x1, y1, x2, y2 are expected; correct it.")
         boxes.append(box)
     return boxes

@@ -12,6 +12,7 @@ from ..conditioning.speech import check_speech
 from ..constants import TEMPORAL_STRIDE
 from ..errors import InputError
 from ..shapes import SMALLEST_SIDE, VideoSize, largest_size
+from .box_forms import in_corners
 from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames, in_time
 from .footage import Footage, probe_video, read_audio, read_picture
 from .frames import FrameError, FramePlan, plan_frames
@@ -146,7 +147,10 @@ def check_row(
     whole = footage.frames // TEMPORAL_STRIDE if footage is not None else latents
     cells, notes = _read_boxes(draft, whole, plan, attempt)
     clip = latents if plan is None else plan.latents
-    for column, boxes in cells.items():
+    for column, drawn in cells.items():
+        boxes, converted = in_corners(drawn, source)
+        cells[column] = boxes
+        notes += [f"{column}: {note}" for note in converted]
         hands = column == "hand_object"
         problems += [Problem(draft.number, column, text) for text in box_problems(boxes, source, clip, hands)]
         notes += [f"{column}: {note}" for note in box_notes(boxes, clip)]

@@ -218,7 +218,7 @@ BAD_CELLS = {
     "inverted box": (
         {"hand_object": '{"frame_2": {"l_h": [30, 2, 3, 40]}}'},
         "hand_object: frame_2 holds [30, 2, 3, 40], but x2, y2 are expected right of and below x1, y1; swap the "
-        "corners.",
+        "corners, or where these are x, y, width and height, write x2 and y2.",
     ),
     "box outside": (
         {"face": '{"frame_2": [500, 600, 700, 800]}'},

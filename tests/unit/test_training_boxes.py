@@ -147,7 +147,8 @@ def test_good_boxes(boxes):
         ),
         (
             {"frame_2": [30, 20, 10, 40]},
-            "frame_2 holds [30, 20, 10, 40], but x2, y2 are expected right of and below x1, y1; swap the corners.",
+            "frame_2 holds [30, 20, 10, 40], but x2, y2 are expected right of and below x1, y1; swap the corners, "
+            "or where these are x, y, width and height, write x2 and y2.",
         ),
         (
             {"frame_2": {"l_h": [64, 0, 70, 9]}},
