@@ -43,14 +43,19 @@ def read_header(path: Path, what: str) -> Header:
     Raises:
         ModelFileError: empty, truncated, or not a safetensors file.
     """
-    if path.stat().st_size == 0:
-        raise ModelFileError(f"{what} {path.name} is empty, but a model was expected; download it again.")
     try:
+        if path.stat().st_size == 0:
+            raise ModelFileError(f"{what} {path.name} is empty, but a model was expected; download it again.")
         with safe_open(path, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             return {name: TensorInfo(tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
     except SafetensorError as error:
         raise ModelFileError(_sentence(path, what)) from error
+    except OSError as error:
+        raise ModelFileError(
+            f"{what} {path.name} cannot be read ({error.strerror or error}), but a safetensors file was expected; look "
+            "at the file and who may read it."
+        ) from error
 
 
 def _sentence(path: Path, what: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..constants import LATENT_CHANNELS
-from .header import Header
+from .header import Header, TensorInfo
 from .keys import DOWN, EXPERT_KEY, EXPERT_WIDTH_KEY, EXPERTS, EXTRAS, HOI, parse_lora, strip_prefix, to_ours
 
 
@@ -81,8 +81,8 @@ def identify(header: Header) -> Identity:
     if loras or extras:
         experts = EXPERT_KEY in extras
         kind = FileKind.ADAPTER if experts else FileKind.LORA
-        rank = next((bare[name].shape[0] for name, lora in loras.items() if lora.part == DOWN), None)
-        dim = extras[EXPERT_KEY].shape[-1] if experts else _lora_width(bare, loras)
+        rank = next((_side(bare[name], 0) for name, lora in loras.items() if lora.part == DOWN), None)
+        dim = _side(extras[EXPERT_KEY], -1) if experts else _lora_width(bare, loras)
         return Identity(kind, kind.value, dim, _count(extras, EXPERTS), rank, _width(extras), _hoi(extras))
     for mark, kind in ENCODER_MARKS:
         if mark in bare:
@@ -92,25 +92,31 @@ def identify(header: Header) -> Identity:
 
 def _wan(bare: Header) -> Identity:
     names = {to_ours(name): info for name, info in bare.items()}
-    dim, layers = names["head.modulation"].shape[-1], _count(names, "blocks.")
+    dim, layers = _side(names["head.modulation"], -1), _count(names, "blocks.")
     if S2V_MARK in names:
         kind = FileKind.MERGED if EXPERT_KEY in names else FileKind.BASE
         return Identity(kind, kind.value, dim, layers, None, _width(names), _hoi(names))
     model = next((model for mark, model in WAN_MARKS if mark in names), None)
     if model is None:
-        channels = names["patch_embedding.weight"].shape[1]
+        channels = _side(names["patch_embedding.weight"], 1)
         by_channels = {
             I2V_CHANNELS: "image-to-video (I2V)",
             TI2V_CHANNELS: "TI2V-5B",
             LATENT_CHANNELS: "text-to-video (T2V)",
         }
-        model = by_channels.get(channels)
+        model = None if channels is None else by_channels.get(channels)
     label = f"the Wan {model} model" if model else FileKind.OTHER_WAN.value
     return Identity(FileKind.OTHER_WAN, label, dim, layers)
 
 
+def _side(info: TensorInfo, side: int) -> int | None:
+    """A side of a tensor; None where a damaged file gives it fewer."""
+    sides = len(info.shape)
+    return info.shape[side] if -sides <= side < sides else None
+
+
 def _width(names: Header) -> int:
-    return names[EXPERT_WIDTH_KEY].shape[0] if EXPERT_WIDTH_KEY in names else 0
+    return (_side(names[EXPERT_WIDTH_KEY], 0) or 0) if EXPERT_WIDTH_KEY in names else 0
 
 
 def _hoi(names: Header) -> bool:
@@ -125,5 +131,5 @@ def _count(names: Header, beginning: str) -> int:
 def _lora_width(bare: Header, loras: dict) -> int | None:
     for name, lora in loras.items():
         if lora.part == DOWN and lora.module.endswith("self_attn.q"):
-            return bare[name].shape[-1]
+            return _side(bare[name], -1)
     return None

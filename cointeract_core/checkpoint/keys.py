@@ -73,10 +73,12 @@ class LoraName:
 
 def strip_prefix(name: str) -> str:
     """`name` without the prefixes trainers and savers put in front, however many."""
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return strip_prefix(name[len(prefix) :])
-    return name
+    begin = 0
+    while True:
+        prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix, begin)), None)
+        if prefix is None:
+            return name[begin:]
+        begin += len(prefix)
 
 
 @lru_cache(maxsize=32)

@@ -199,9 +199,9 @@ def _check_lora(what: str, adapter: Header, loras: dict[str, LoraName], expected
     _refuse(what, absent, "missing tensors", "each LoRA layer needs both parts", verb="has")
     other, ranks = {}, set()
     for module, parts in layers.items():
-        weight, rank = tuple(expected[f"{module}.weight"]), parts[DOWN][0]
+        weight, rank = tuple(expected[f"{module}.weight"]), next(iter(parts[DOWN]), 0)  # a number has no sides
         ranks.add(rank)
-        good = len(weight) == 2 and parts[DOWN] == (rank, weight[1]) and parts[UP] == (weight[0], rank)
+        good = len(weight) == 2 and rank > 0 and parts[DOWN] == (rank, weight[1]) and parts[UP] == (weight[0], rank)
         if not good or parts.get(ALPHA, ()) not in ((), (1,)):
             other[module] = (parts[UP], parts[DOWN])
     if other:

@@ -5,9 +5,7 @@ The file is the only memory of a run's curves.  The page reads it too (see `host
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import io
 import logging
 import math
 import os
@@ -19,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
+from .csv_text import CsvError, split_csv
 from .plot import draw_curves, save_picture
 
 log = logging.getLogger("cointeract")
@@ -37,6 +36,7 @@ COLUMNS = (
     "seconds",
     "validation",
 )
+LARGEST_STEP = 1 << 53  # the page reads numbers as JavaScript does
 METRICS, PICTURE, EVENTS = "metrics.csv", "curves.png", "tensorboard"
 
 
@@ -115,20 +115,36 @@ def read_rows(path: Path) -> list[CurveRow]:
         InputError: it is not a file of curves.
         OSError: it cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not in UTF-8 (byte {error.start + 1}), but a file of curves was expected; move the file "
+            "away."
+        ) from error
     whole = text[: text.rfind("\n") + 1]
-    reader = csv.DictReader(io.StringIO(whole))
-    if whole and STEP not in (reader.fieldnames or ()):
+    try:
+        header, *lines = split_csv(whole) or [[]]
+    except CsvError as error:
+        raise InputError(
+            f"{path.name} is no CSV ({error}), but a file of curves was expected; move the file away."
+        ) from error
+    if whole and STEP not in header:
         raise InputError(
             f"{path.name} begins with {whole.splitlines()[0][:60]!r}, but a first line with the column {STEP} was "
             "expected; move the file away."
         )
-    try:
-        return [CurveRow(int(row[STEP]), {name: _number(row.get(name)) for name in COLUMNS}) for row in reader]
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Line {reader.line_num} of {path.name} does not hold numbers; correct it, or move the file away."
-        ) from error
+    rows = []
+    for number, line in enumerate(lines, 2):
+        cells = dict(zip(header, line, strict=False))  # a line that was cut has fewer
+        try:
+            if line:
+                rows.append(CurveRow(_step(cells.get(STEP)), {name: _number(cells.get(name)) for name in COLUMNS}))
+        except ValueError as error:
+            raise InputError(
+                f"Line {number} of {path.name} does not hold numbers; correct it, or move the file away."
+            ) from error
+    return rows
 
 
 def _rows_to(path: Path, step: int) -> list[CurveRow]:
@@ -155,6 +171,13 @@ def _lines(rows: Iterable[CurveRow]) -> str:
         + "\n"
         for row in rows
     )
+
+
+def _step(text: str | None) -> int:
+    step = int(text or "")
+    if not 0 <= step <= LARGEST_STEP:
+        raise ValueError(step)
+    return step
 
 
 def _number(text: str | None) -> float | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..checkpoint.keys import OFFICIAL_HOI_COLUMN
-from ..errors import InputError
+from ..errors import InputError, name_some, shown
 from ..shapes import VideoSize
 from .csv_text import CsvError, split_csv
 
@@ -183,10 +183,10 @@ def _check_header(name: str, header: list[str]) -> list[str]:
     if {HOI_COLUMN, OFFICIAL_HOI_COLUMN} <= set(header):
         twice.append(f"{HOI_COLUMN} (also as {OFFICIAL_HOI_COLUMN})")
     if twice:
-        raise InputError(f"The table {name} has the column {', '.join(twice)} twice, but once is expected; remove one.")
+        raise InputError(f"The table {name} has the column {name_some(twice)} twice, but once is expected; remove one.")
     known = {*COLUMNS, OFFICIAL_HOI_COLUMN}
     unknown = [column for column in header if column and column not in known]
-    notes = [f"The table's columns {', '.join(unknown)} are not known and not used."] if unknown else []
+    notes = [f"The table's columns {name_some(unknown)} are not known and not used."] if unknown else []
     if OFFICIAL_HOI_COLUMN in header:
         notes.append(f"The table's column {OFFICIAL_HOI_COLUMN} is read as {HOI_COLUMN}.")
     return notes
@@ -237,16 +237,17 @@ def _find(text: str, folder: Path, what: str) -> Path:
         path = (folder / text.replace("\\", "/")).resolve()  # tables written on Windows
         there, is_folder = path.is_file(), path.is_dir()
     except (OSError, ValueError) as error:
-        shown = text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
         raise InputError(
-            f"“{shown}” cannot be the name of a file, but {what} is expected; look whether cells are mixed up."
+            f"“{shown(text, LONGEST_NAME)}” cannot be the name of a file, but {what} is expected; look whether cells "
+            "are mixed up."
         ) from error
+    name = shown(text)
     if not path.is_relative_to(folder):
-        raise InputError(f"“{text}” lies outside the table's folder, but files inside it are expected; move it there.")
+        raise InputError(f"“{name}” lies outside the table's folder, but files inside it are expected; move it there.")
     if is_folder:
-        raise InputError(f"“{text}” is a folder, but {what} is expected; name the file in it.")
+        raise InputError(f"“{name}” is a folder, but {what} is expected; name the file in it.")
     if not there:
-        raise InputError(f"“{text}” is not there, but {what} is expected; correct the name, or put the file there.")
+        raise InputError(f"“{name}” is not there, but {what} is expected; correct the name, or put the file there.")
     return path
 
 
@@ -259,8 +260,8 @@ def _source(width: str, height: str) -> VideoSize | None:
         sides = [math.nan]
     if not all(1 <= side <= LARGEST_SOURCE and side == int(side) for side in sides):
         raise InputError(
-            f"they are “{width}” and “{height}”, but the pixels of the video the boxes were drawn on are expected; "
-            "write both, or leave both empty."
+            f"they are “{shown(width)}” and “{shown(height)}”, but the pixels of the video the boxes were drawn on "
+            "are expected; write both, or leave both empty."
         )
     return VideoSize(*(int(side) for side in sides))
 
@@ -274,7 +275,7 @@ def _scale(text: str) -> float:
         value = math.nan
     if not SMALLEST_SCALE <= value <= LARGEST_SCALE:
         raise InputError(
-            f"it is “{text}”, but a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} is expected; leave it empty "
-            "for 1."
+            f"it is “{shown(text)}”, but a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} is expected; leave it "
+            "empty for 1."
         )
     return value

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InputError
+from ..errors import CONTROL, InputError, shown
 
+LONGEST_NUMBER = 12  # digits of a row's number
+MOST = 1 << 53  # whole numbers beyond it are not exact on the page
 LARGEST = 1e30  # TOML has whole numbers of any length, float32 has not
-CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # also halves of a character, which no text file can hold
 
 
 def refuse(name: str, value: object, expected: str, advice: str) -> InputError:
     """``name is value, but expected; advice.``"""
-    shown = f"“{value}”" if isinstance(value, str) else value
-    return InputError(f"{name} is {shown}, but {expected}; {advice}.")
+    text_of = shown(value)
+    return InputError(f"{name} is {f'“{text_of}”' if isinstance(value, str) else text_of}, but {expected}; {advice}.")
 
 
 def whole(name: str, value: Any, low: int, advice: str, high: int | None = None) -> None:
@@ -25,8 +25,10 @@ def whole(name: str, value: Any, low: int, advice: str, high: int | None = None)
     Raises:
         InputError: it is not.
     """
-    limit = f"from {low} on" if high is None else f"from {low} to {high}"
-    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+    far = isinstance(value, int) and value > MOST
+    limit = f"from {low} on" if high is None and not far else f"from {low} to {MOST if high is None else high}"
+    most = MOST if high is None else high
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= most:
         raise refuse(name, value, f"a whole number {limit} is expected", advice)
 
 
@@ -75,6 +77,8 @@ def row_numbers(name: str, value: str) -> tuple[int, ...]:
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts):
         raise refuse(name, value, "row numbers such as 3, 8 are expected", "separate them by commas")
+    if any(len(part) > LONGEST_NUMBER for part in parts):
+        raise refuse(name, value, "row numbers such as 3, 8 are expected", "tables are not so long")
     return tuple(int(part) for part in parts)
 
 

@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import LONGEST_SHOWN, InputError, shown
 from .settings import (
     DataSettings,
     HoiSettings,
@@ -52,8 +52,10 @@ def load_settings(path: Path) -> TrainSettings:
     toml = _toml_reader()
     try:
         values = toml.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{path.name} nests lists too deep, but plain values are expected; correct it.") from error
     except ValueError as error:  # TOML's own error is one; so is that of a number too long to read
-        raise InputError(f"{path.name} is not valid TOML ({error}); correct that line.") from error
+        raise InputError(f"{path.name} is not valid TOML ({shown(error)}); correct that line.") from error
     return settings_from(values)
 
 
@@ -102,7 +104,7 @@ def _plain(section: Any) -> dict[str, Any]:
 def _section(name: str, values: Any) -> Any:
     kind = SECTIONS[name]
     if not isinstance(values, Mapping):
-        raise InputError(f"{name} is {values!r}, but a section is expected; write [{name}] on a line of its own.")
+        raise InputError(f"{name} is {shown(values)}, but a section is expected; write [{name}] on a line of its own.")
     known = {field.name: field for field in fields(kind)}
     for key in values:
         if key not in known:
@@ -114,9 +116,9 @@ def _section(name: str, values: Any) -> Any:
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name[:LONGEST_SHOWN], known, n=1)  # takes long for a long word
     advice = f"did you mean {near[0]}?" if near else "take it out."
-    return f"“{name}” is no {what}, but one of {', '.join(known)} was expected; {advice}"
+    return f"“{shown(name)}” is no {what}, but one of {', '.join(known)} was expected; {advice}"
 
 
 def _toml_reader() -> Any:

@@ -23,6 +23,7 @@ from ..errors import InputError
 NAME = re.compile(r"state_(\d{8})")
 BEGUN = ".begun_"  # in front of a state that is being written
 FACTS = "state.json"
+NEEDED = {"step": int, "identity": dict, "optimiser": dict}  # of the facts
 GROUPS = ("trained", "optimiser", "average")
 
 
@@ -82,9 +83,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
         InputError: it cannot be read.
     """
     try:
-        return json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(folder) from error
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in NEEDED.items()):
+        raise _unreadable(folder)
+    return facts
 
 
 def load_state(folder: Path) -> RunState:
