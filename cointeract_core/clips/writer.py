@@ -24,6 +24,10 @@ AUDIO_BITRATE = 192_000
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 AAC_FALLBACK_RATE = 48000
 SOUND_BLOCK = 1024  # samples an AAC frame holds
+BT709, LIMITED = 1, 1  # FFmpeg's numbers: of matrix, primaries and transfer alike; of the range of luma
+EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # how FFmpeg computes colours
+# x264 writes them into the stream itself, where players look that do not read the container
+TAGS = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
 
 
 class ClipWriter:
@@ -109,10 +113,28 @@ def _write_segment(path: Path, pixels: np.ndarray) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = Fraction(1, VIDEO_FPS)
         # without B-frames packets leave in the order they are shown, and segments join without a gap
-        stream.options = {"crf": CONSTANT_QUALITY, "preset": "medium", "bf": "0"}
-        for picture in pixels:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        stream.options = {"crf": CONSTANT_QUALITY, "preset": "medium", "bf": "0", "x264-params": TAGS}
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = LIMITED
+        to_video = _colour_filter(width, height)
+        for number, picture in enumerate(pixels):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, stream.time_base
+            to_video.push(frame)
+            out.mux(stream.encode(to_video.pull()))
         out.mux(stream.encode(None))
+
+
+def _colour_filter(width: int, height: int) -> Any:
+    """RGB to the colours the stream is tagged with; left to itself the encoder would take BT.601, and round coarsely."""
+    import av
+
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=Fraction(1, VIDEO_FPS))
+    scale = graph.add("scale", f"in_range=pc:out_range=tv:out_color_matrix=bt709:flags={EXACT}")
+    graph.link_nodes(source, scale, graph.add("format", "yuv420p"), graph.add("buffersink")).configure()
+    return graph
 
 
 def _join_parts(out: Any, parts: list[Path], sound: np.ndarray, rate: int) -> None:
