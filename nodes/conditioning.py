@@ -10,7 +10,7 @@ from ..cointeract_core.clips.picture import draw_timeline
 from ..cointeract_core.conditioning.prompts import split_prompts
 from ..cointeract_core.constants import VIDEO_FPS
 from ..cointeract_core.errors import InputError
-from ..cointeract_core.host.make_parts import make_pose, make_prompts, make_speech
+from ..cointeract_core.host.make_parts import make_pose, make_pose_of_video, make_prompts, make_speech
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.workflow import audio_encoder_file
 from .types import CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, advanced, node_schema
@@ -90,7 +90,9 @@ class PoseEncoder(io.ComfyNode):
                 Person.Input("person", tooltip="The person reference; the pose follows its size."),
                 SpeechFeatures.Input("speech", tooltip="The speech; the pose is cut into the same clips."),
                 io.Vae.Input("vae", tooltip="The same VAE as for the person."),
-                io.Video.Input("video", optional=True, tooltip="The pose video, at any frame rate."),
+                io.Video.Input(
+                    "video", optional=True, tooltip="The pose video; frames are taken by their time stamps."
+                ),
                 io.Image.Input("frames", optional=True, tooltip="Or its frames, with the rate given below."),
                 io.Float.Input(
                     "fps",
@@ -114,9 +116,9 @@ class PoseEncoder(io.ComfyNode):
             arrived = "neither video nor frames" if video is None else "both video and frames"
             raise InputError(f"The Pose Encoder got {arrived}, but needs exactly one of them; wire one input.")
         if video is not None:
-            components = video.get_components()
-            frames, fps = components.images, float(components.frame_rate)
-        pose, notes = make_pose(vae, frames, fps, speech, person.size)
+            pose, notes = make_pose_of_video(vae, video, speech, person.size)
+        else:
+            pose, notes = make_pose(vae, frames, fps, speech, person.size)
         show_text(cls.hidden.unique_id, "\n".join(notes))
         return io.NodeOutput(pose)
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
+from ..cointeract_core.conditioning.images import batch_note
+from ..cointeract_core.conditioning.masks import mask_note
 from ..cointeract_core.constants import PRODUCT_PADDING
 from ..cointeract_core.host.make_parts import make_person, make_product
 from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.host.workflow import is_transparency, loaded_transparency
 from ..cointeract_core.shapes import snap_size
 from .types import CATEGORY, Person, Product, advanced, node_schema
 
@@ -19,6 +22,10 @@ PRESETS = {
     "832x480 landscape": (832, 480),
     "1280x720 landscape": (1280, 720),
 }
+TRANSPARENCY = (
+    "The MASK of the Load Image that gives the picture, as it comes: white where the picture is transparent. Where "
+    "nothing is wired, and the picture comes straight from Load Image, the file itself is asked."
+)
 
 
 class PersonReference(io.ComfyNode):
@@ -56,21 +63,25 @@ class PersonReference(io.ComfyNode):
                     tooltip="How a picture of another shape is fitted: crop fills the frame, pad adds a border, "
                     "stretch distorts (as the authors' program does).",
                 ),
+                io.Mask.Input("transparency", optional=True, tooltip=TRANSPARENCY),
             ],
             outputs=[
                 Person.Output(display_name="person"),
                 io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
-    def execute(cls, image: Any, vae: Any, size: str, width: int, height: int, fit: str) -> io.NodeOutput:
+    def execute(
+        cls, image: Any, vae: Any, size: str, width: int, height: int, fit: str, transparency: Any = None
+    ) -> io.NodeOutput:
         """Encode the person."""
         video_size, note = snap_size(*PRESETS.get(size, (width, height)))
-        person, picture = make_person(vae, image, video_size, fit)
-        if note:
-            show_text(cls.hidden.unique_id, note)
+        if transparency is None:
+            transparency = loaded_transparency(cls.hidden.prompt, cls.hidden.unique_id)
+        person, picture = make_person(vae, image, video_size, fit, transparency)
+        _say(cls, note, batch_note(image, "image"), mask_note(None, transparency))
         return io.NodeOutput(person, picture, ui=ui.PreviewImage(picture, cls=cls))
 
 
@@ -94,8 +105,8 @@ class ProductReference(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where the product is, black where the background goes (Load Image gives "
-                    "the opposite: use Invert Mask).",
+                    tooltip="A mask made for the product: white where the product is, black where the background "
+                    "goes. For the MASK of Load Image, which is the opposite, take the input transparency.",
                 ),
                 io.Combo.Input(
                     "fit",
@@ -127,11 +138,13 @@ class ProductReference(io.ComfyNode):
                         tooltip="Position scale of the product's tokens: below 1 suggests a smaller product.",
                     )
                 ),
+                io.Mask.Input("transparency", optional=True, tooltip=TRANSPARENCY),
             ],
             outputs=[
                 Product.Output(display_name="product"),
                 io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
@@ -145,9 +158,22 @@ class ProductReference(io.ComfyNode):
         background: str,
         scale: float,
         mask: Any = None,
+        transparency: Any = None,
     ) -> io.NodeOutput:
         """Encode the product."""
-        product, picture = make_product(
-            vae, image, mask, person.size, fit=fit, padding=padding, background=background, scale=scale
-        )
+        workflow = cls.hidden.prompt, cls.hidden.unique_id
+        if mask is not None and transparency is None and is_transparency(*workflow):
+            mask, transparency = None, mask
+        elif mask is None and transparency is None:
+            transparency = loaded_transparency(*workflow)
+        settings = {"fit": fit, "padding": padding, "background": background, "scale": scale}
+        product, picture = make_product(vae, image, mask, person.size, transparency=transparency, **settings)
+        _say(cls, batch_note(image, "image"), mask_note(mask, transparency))
         return io.NodeOutput(product, picture, ui=ui.PreviewImage(picture, cls=cls))
+
+
+def _say(node: type[io.ComfyNode], *notes: str | None) -> None:
+    """Show on a node what was decided."""
+    said = [note for note in notes if note]
+    if said:
+        show_text(node.hidden.unique_id, "\n".join(said))

@@ -140,6 +140,15 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faults() -> Path:
+    """Small inputs that once failed; they are not part of the project."""
+    folder = REPO.parent / "shared" / "faults"
+    if not folder.is_dir():
+        pytest.skip("The inputs that once failed are not beside this checkout (../shared/faults).")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def base_directory() -> Path:
     """Tiny models and sample inputs, as the set-up left them."""
     folder = _base_directory()

@@ -127,7 +127,7 @@ def _write_segment(path: Path, pixels: np.ndarray) -> None:
 
 
 def _colour_filter(width: int, height: int) -> Any:
-    """RGB to the colours the stream is tagged with; left to itself the encoder would take BT.601, and round coarsely."""
+    """RGB to the colours the stream is tagged with; left to itself FFmpeg would take BT.601, and round coarsely."""
     import av
 
     graph = av.filter.Graph()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SMALLEST_PICTURE = PIXELS_PER_TOKEN  # a picture smaller than one token says nothing
 LARGEST_PICTURE = 16384
+SLACK = 0.5  # how far over 0 to 1 sharpening and enlarging go
 CHANNELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 COLOURS = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128)}
 Colour = tuple[int, int, int]
@@ -40,8 +41,11 @@ def check_image(image: Tensor, name: str) -> Tensor:
         `[H, W, C]` float32 on the CPU, with 3 channels, or 4 where there is transparency.
 
     Raises:
-        InputError: no picture, another number of channels, a side under 16 or over 16384 pixels, NaN or infinity.
+        InputError: no picture, another number of channels, a side under 16 or over 16384 pixels, NaN or infinity, or
+            values far from 0 to 1.
     """
+    if not isinstance(image, Tensor):
+        raise InputError(f"{name} is {type(image).__name__}, but a picture is expected; wire an IMAGE.")
     if image.ndim != 4 or image.shape[-1] not in CHANNELS:
         raise InputError(
             f"{name} has shape {tuple(image.shape)}, but pictures [count, height, width, 3 colours] are expected; "
@@ -58,13 +62,32 @@ def check_image(image: Tensor, name: str) -> Tensor:
         raise InputError(
             f"{name} is {width}x{height} pixels, but each side may have at most {LARGEST_PICTURE}; scale it down first."
         )
-    picture = image[0].detach().float().cpu()
+    picture = _unit_range(image[0], name)
+    return picture.expand(height, width, 3) if channels == 1 else picture
+
+
+def batch_note(image: Tensor, name: str) -> str | None:
+    """A sentence where more than one picture arrived, else None."""
+    return f"{name} holds {len(image)} pictures: the first is used." if len(image) > 1 else None
+
+
+def _unit_range(picture: Tensor, name: str) -> Tensor:
+    """A picture in float32 on the CPU; whole numbers are brought to 0-1 by the range of their type."""
+    if not picture.is_floating_point():
+        return picture.detach().cpu().float() / torch.iinfo(picture.dtype).max
+    picture = picture.detach().float().cpu()
     if not torch.isfinite(picture).all():
         raise InputError(
             f"{name} holds values that are not numbers (NaN or infinity), but 0 to 1 is expected; "
             "look for the node before that made them."
         )
-    return picture.expand(height, width, 3) if channels == 1 else picture
+    low, high = (value.item() for value in picture.aminmax())
+    if low < -SLACK or high > 1 + SLACK:
+        raise InputError(
+            f"{name} holds values from {low:.3g} to {high:.3g}, but 0 to 1 is expected; look for the node before that "
+            "made them."
+        )
+    return picture
 
 
 def fit_person(image: Tensor, size: VideoSize, fit: str = "stretch", background: str | Colour = "white") -> Tensor:
@@ -117,22 +140,20 @@ def fit_pose(frames: Tensor, size: VideoSize) -> Tensor:
     """Pose frames at the size of the video: cut to its shape from the centre, then resized (VideoData of BI).
 
     Args:
-        frames: `[F, H, W, C]` in 0-1 with 1, 3 or 4 channels; transparency is ignored.
+        frames: `[F, H, W, C]` in 0-1 with 1, 3 or 4 channels; what is transparent is black, the empty pose.
 
     Returns:
         `[F, height, width, 3]` in 0-1.
 
     Raises:
-        InputError: a frame with NaN or infinity.
+        InputError: a frame with NaN, infinity or values far from 0 to 1.
     """
     out = torch.empty(len(frames), size.height, size.width, 3)
     for number, frame in enumerate(frames):
-        if not torch.isfinite(frame).all():
-            raise InputError(
-                f"pose frame {number} holds values that are not numbers (NaN or infinity), but 0 to 1 is expected; "
-                "look for the node before that made them."
-            )
-        out[number] = fit_pose_picture(_to_picture(frame[..., :3].expand(-1, -1, 3)), size)
+        picture = _unit_range(frame, f"pose frame {number}")
+        if picture.shape[-1] == 4:
+            picture = picture[..., :3] * picture[..., 3:].clamp(0.0, 1.0)
+        out[number] = fit_pose_picture(_to_picture(picture.expand(-1, -1, 3)), size)
     return out
 
 

@@ -26,6 +26,8 @@ from ..errors import InputError
 
 SHORTEST_SECONDS = 0.2
 SILENCE_PEAK = 1e-4  # -80 dB: quieter than the noise of any recording
+LOUDEST_PEAK = 4.0  # +12 dB: more than any recording in floats goes over full scale
+LOWEST_RATE = 4000  # samples a second; below, no vowel can be told from another
 
 
 def check_speech(waveform: Tensor, rate: int) -> None:
@@ -36,10 +38,16 @@ def check_speech(waveform: Tensor, rate: int) -> None:
         rate: samples a second.
 
     Raises:
-        InputError: no sample rate, no samples, NaN or infinity, under 0.2 s, or silence.
+        InputError: no sample rate of speech, no samples, NaN or infinity, under 0.2 s, silence (also of channels that
+            cancel each other out, for the encoder hears their mean), or far beyond full scale.
     """
     if rate <= 0:
         raise InputError(f"audio has a sample rate of {rate} Hz, but a rate above 0 is expected; load the file again.")
+    if rate < LOWEST_RATE:
+        raise InputError(
+            f"audio has a sample rate of {rate} Hz, but at least {LOWEST_RATE} is expected of speech; load the file "
+            "with Load Audio."
+        )
     if waveform.ndim != 3:
         raise InputError(
             f"audio has shape {tuple(waveform.shape)}, but [count, channels, samples] is expected; wire an AUDIO."
@@ -63,6 +71,17 @@ def check_speech(waveform: Tensor, rate: int) -> None:
         raise InputError(
             f"audio is silent (its loudest sample is {peak:.6f} of 1), but speech is expected; "
             "check the recording or the channel."
+        )
+    if peak > LOUDEST_PEAK:
+        raise InputError(
+            f"audio reaches {peak:.6g}, but samples from -1 to 1 are expected; divide it by its full scale, or load "
+            "the file with Load Audio."
+        )
+    mixed = spoken[0].float().mean(dim=0).abs().max().item()
+    if mixed < SILENCE_PEAK:
+        raise InputError(
+            f"audio is silent once its {spoken.shape[1]} channels are mixed, for they cancel each other out, but "
+            "speech is expected; use one channel alone."
         )
 
 

@@ -22,6 +22,7 @@ NODES = {
 FILES_AND_PAGE = {
     "comfyui_version.__version__": SAME,
     "folder_paths.folder_names_and_paths": SAME,
+    "folder_paths.get_annotated_filepath": SAME,
     "folder_paths.get_filename_list": SAME,
     "folder_paths.get_folder_paths": SAME,
     "folder_paths.get_full_path": SAME,

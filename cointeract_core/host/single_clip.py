@@ -80,10 +80,10 @@ def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:
         InputError: a latent of another shape than Clip Conditioning gave.
     """
     before = context.before
-    expected = (LATENT_CHANNELS, CLIP_TARGET_LATENTS, *before.shape[-2:])
-    if target.ndim != 5 or tuple(target.shape[1:]) != expected:
+    expected = (1, LATENT_CHANNELS, CLIP_TARGET_LATENTS, *before.shape[-2:])
+    if tuple(target.shape) != expected:
         raise InputError(
-            f"latent has shape {tuple(target.shape)}, but clip expects (1, {', '.join(map(str, expected))}); "
+            f"latent has shape {tuple(target.shape)}, but clip expects {expected}; "
             "sample the latent that Clip Conditioning gives."
         )
-    return decode_target(target[:1], before, partial(decode_last, vae))[: context.plan.keep_frames]
+    return decode_target(target, before, partial(decode_last, vae))[: context.plan.keep_frames]

@@ -1,4 +1,4 @@
-"""What the running workflow says about a wired model, where the model itself does not."""
+"""What the running workflow says about a wired model or picture, where the value itself does not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Any
 
 import folder_paths
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..media.picture import read_picture
 
 AUDIO_LOADER, AUDIO_INPUT = "AudioEncoderLoader", "audio_encoder_name"
+IMAGE_LOADERS, MASK_LOADER, IMAGE_INPUT = ("LoadImage", "LoadImageOutput"), "LoadImageMask", "image"
+PAINTED = "clipspace/"  # where the page keeps pictures from its mask editor, whose opacity is what was painted
 LM_HEAD = "lm_head.weight"
 
 
@@ -19,12 +24,53 @@ def audio_encoder_file(prompt: dict[str, Any] | None, node_id: str | None, name:
         prompt: the workflow in the host's API form, a hidden input of nodes.
         node_id: the node that asks.
     """
+    kind, inputs, _ = _source(prompt, node_id, name)
+    file_name = inputs.get(AUDIO_INPUT) if kind == AUDIO_LOADER else None
+    return file_name if isinstance(file_name, str) else None
+
+
+def loaded_transparency(prompt: dict[str, Any] | None, node_id: str | None, name: str = "image") -> Tensor | None:
+    """Transparency of the file behind an IMAGE that comes straight from Load Image, which leaves it out.
+
+    What was painted in the mask editor is no transparency of the picture and does not count.
+
+    Returns:
+        `[1, H, W]`, white where the picture is transparent, as Load Image's MASK; None where nothing is transparent, or
+        another node gives the picture.
+
+    Raises:
+        InputError: a file that cannot be read as a picture.
+    """
+    kind, inputs, slot = _source(prompt, node_id, name)
+    file_name = inputs.get(IMAGE_INPUT)
+    if kind not in IMAGE_LOADERS or slot != 0 or not isinstance(file_name, str) or _painted(file_name):
+        return None
+    path = Path(folder_paths.get_annotated_filepath(file_name))
+    picture = read_picture(path, name) if path.is_file() else None
+    if picture is None or picture.shape[-1] != 4 or picture[..., 3].min() == 1:
+        return None
+    return 1.0 - picture[None, ..., 3]
+
+
+def is_transparency(prompt: dict[str, Any] | None, node_id: str | None, name: str = "mask") -> bool:
+    """Whether a MASK comes straight from Load Image and holds the transparency of a file: white where nothing is."""
+    kind, inputs, slot = _source(prompt, node_id, name)
+    if _painted(str(inputs.get(IMAGE_INPUT))):
+        return False
+    return (kind in IMAGE_LOADERS and slot == 1) or (kind == MASK_LOADER and inputs.get("channel") == "alpha")
+
+
+def _painted(file_name: str) -> bool:
+    return file_name.startswith(PAINTED)
+
+
+def _source(prompt: dict[str, Any] | None, node_id: str | None, name: str) -> tuple[str, dict[str, Any], int]:
+    """Class, inputs and output of the node that is wired to an input; empty where there is none."""
     link = ((prompt or {}).get(str(node_id)) or {}).get("inputs", {}).get(name)
     if not isinstance(link, list):
-        return None
+        return "", {}, 0
     source = (prompt or {}).get(str(link[0]), {})
-    file_name = source.get("inputs", {}).get(AUDIO_INPUT) if source.get("class_type") == AUDIO_LOADER else None
-    return file_name if isinstance(file_name, str) else None
+    return source.get("class_type", ""), source.get("inputs", {}), link[1]
 
 
 def audio_encoder_vocabulary(file_name: str | None) -> int | None:

@@ -26,7 +26,7 @@ from .sample import PromptContexts, TrainingSample
 
 log = logging.getLogger("cointeract")
 
-VERSION = 1  # of how rows are encoded; a new number makes every part new
+VERSION = 2  # of how rows are encoded; a new number makes every part new
 STAMP_BLOCK = 1 << 20  # bytes read at each place of a large file
 STAMP_PLACES = 16
 LEFT_OVER_AFTER = 3600.0  # seconds; nothing takes that long to write

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conditioning.pose import nearest, resample_times
+from ..conditioning.pose import nearest
 from ..constants import MOTION_FRAMES, TEMPORAL_STRIDE, VIDEO_FPS
 from ..errors import InputError
 from .footage import Footage
@@ -18,6 +18,7 @@ from .settings import FEWEST_LATENTS
 SAME_RATE = 0.02  # frames a second
 ONE_FRAME = 1 / VIDEO_FPS + 1e-6  # seconds
 TWO_FRAMES = 2 / VIDEO_FPS + 1e-6
+BY_STAMP = "each frame is taken by its own time stamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,15 @@ def plan_frames(
 
 def _input_times(footage: Footage, audio_seconds: float, notes: list[str]) -> tuple[list[int], bool]:
     """Frames of the input video at 25 a second, and whether they are taken as counted."""
+    if not footage.steady:
+        notes.append(f"input_video has no steady rate ({footage.fps:.4g} fps in the mean): {BY_STAMP}.")
+        if abs(footage.seconds - audio_seconds) > TWO_FRAMES:
+            notes.append(_unlike(audio_seconds, footage.seconds))
+        return footage.by_time(), False
     counted = footage.frames / VIDEO_FPS
     if abs(footage.fps - VIDEO_FPS) < SAME_RATE:
         if abs(audio_seconds - counted) > TWO_FRAMES:
-            notes.append(
-                f"audio lasts {audio_seconds:.2f} s and input_video {counted:.2f} s: both are used from the beginning."
-            )
+            notes.append(_unlike(audio_seconds, counted))
         return list(range(footage.frames)), True
     if abs(counted - audio_seconds) <= ONE_FRAME:
         notes.append(
@@ -118,7 +122,7 @@ def _input_times(footage: Footage, audio_seconds: float, notes: list[str]) -> tu
         notes.append(
             f"input_video runs at {footage.fps:g} fps for the {audio_seconds:.2f} s of the audio: resampled by time."
         )
-        return resample_times(footage.frames, footage.fps), False
+        return footage.by_time(), False
     raise FrameError(
         "input_video",
         f"it lasts {footage.seconds:.2f} s by its tag of {footage.fps:g} fps and {counted:.2f} s at {VIDEO_FPS}, but "
@@ -126,21 +130,26 @@ def _input_times(footage: Footage, audio_seconds: float, notes: list[str]) -> tu
     )
 
 
+def _unlike(audio_seconds: float, seconds: float) -> str:
+    return f"audio lasts {audio_seconds:.2f} s and input_video {seconds:.2f} s: both are used from the beginning."
+
+
 def _beside(
     column: str, video: Footage, footage: Footage, target: tuple[int, ...], as_counted: bool, notes: list[str]
 ) -> tuple[int, ...]:
     """Frames of a video that shows the same moments as the input video."""
-    if abs(video.frames - footage.frames) <= 1:
+    if abs(video.frames - footage.frames) <= 1 and (video.steady or not footage.steady):
         if abs(video.fps - footage.fps) >= SAME_RATE or video.frames != footage.frames:
             notes.append(
                 f"{column} has {video.frames} frames at {video.fps:g} fps beside {footage.frames} of input_video: "
                 "taken frame by frame with it."
             )
         return tuple(min(index, video.frames - 1) for index in target)
-    lasting = footage.frames / (VIDEO_FPS if as_counted else footage.fps)
+    lasting = footage.frames / VIDEO_FPS if as_counted else footage.seconds
     if abs(video.seconds - lasting) <= TWO_FRAMES:
-        times = resample_times(video.frames, video.fps)
-        notes.append(f"{column} has {video.frames} frames at {video.fps:g} fps: resampled by time.")
+        times = video.by_time()
+        how = "resampled by time" if video.steady else f"no steady rate, {BY_STAMP}"
+        notes.append(f"{column} has {video.frames} frames at {video.fps:.6g} fps: {how}.")
         return tuple(times[min(place, len(times) - 1)] for place in range(len(target)))
     raise FrameError(
         column,
@@ -151,6 +160,9 @@ def _beside(
 
 def _motion_times(motion: Footage, footage: Footage, as_counted: bool, notes: list[str]) -> tuple[int, ...]:
     """The 73 frames that lead up to the clip: the motion video's last ones."""
+    if not motion.steady:
+        notes.append(f"motion_video has no steady rate: {BY_STAMP}.")
+        return _last(motion.by_time(), notes)
     own_rate = abs(motion.fps - VIDEO_FPS) < SAME_RATE
     like_input = abs(motion.fps - footage.fps) < SAME_RATE
     if own_rate or (as_counted if like_input else motion.frames == MOTION_FRAMES):
@@ -162,6 +174,19 @@ def _motion_times(motion: Footage, footage: Footage, as_counted: bool, notes: li
         step = motion.fps / VIDEO_FPS
         notes.append(f"motion_video runs at {motion.fps:g} fps: resampled by time.")
     count = nearest(motion.frames / step)
+    _check_motion(count, notes)
+    # counted from the end, where the clip begins
+    places = (nearest(motion.frames - back * step) for back in range(MOTION_FRAMES, 0, -1))
+    return tuple(min(max(place, 0), motion.frames - 1) for place in places)
+
+
+def _last(times: list[int], notes: list[str]) -> tuple[int, ...]:
+    _check_motion(len(times), notes)
+    return tuple(times[-MOTION_FRAMES:])
+
+
+def _check_motion(count: int, notes: list[str]) -> None:
+    """Refuse too few frames at 25 a second, and say where there are more than are used."""
     if count < MOTION_FRAMES:
         raise FrameError(
             "motion_video",
@@ -170,6 +195,3 @@ def _motion_times(motion: Footage, footage: Footage, as_counted: bool, notes: li
         )
     if count > MOTION_FRAMES:
         notes.append(f"motion_video has {count} frames at {VIDEO_FPS} a second: its last {MOTION_FRAMES} are used.")
-    # counted from the end, where the clip begins
-    places = (nearest(motion.frames - back * step) for back in range(MOTION_FRAMES, 0, -1))
-    return tuple(min(max(place, 0), motion.frames - 1) for place in places)

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from ..conditioning.speech import check_speech
 from ..constants import TEMPORAL_STRIDE
 from ..errors import InputError
+from ..media.sound import Sound, read_sound
 from ..shapes import SMALLEST_SIDE, VideoSize, largest_size
 from .box_forms import in_corners
 from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames, in_time
-from .footage import Footage, probe_video, read_audio, read_picture
+from .footage import Footage, probe_video, read_picture
 from .frames import FrameError, FramePlan, plan_frames
 from .masks import TokenMasks, read_boxes, token_masks
 from .rows import COLUMNS, HOI_COLUMN, Draft, Problem, Row, parse_row, read_table
@@ -135,7 +136,7 @@ def check_row(
             problems.append(Problem(draft.number, column, str(error)))
         return None
 
-    videos, seconds = _open_files(draft, attempt)
+    videos, seconds, heard = _open_files(draft, attempt)
     footage = videos.get("input_video")
     plan = chosen = None
     if footage is not None:
@@ -159,14 +160,15 @@ def check_row(
     texts = {name: json.dumps(boxes) for name, boxes in cells.items()}
     row = replace(draft.row(), source=source, face=texts.get("face"), hand=texts.get("hand_object"))
     masks = token_masks(row.face, row.hand, clip, chosen, source) if cells else None
-    notes = [*plan.notes, *_size_notes(footage, chosen), *notes, *_mask_notes(row, masks)]
+    seen = [f"{column}: {note}" for column, video in videos.items() for note in video.notes]
+    notes = [*seen, *heard, *plan.notes, *_size_notes(footage, chosen), *notes, *_mask_notes(row, masks)]
     return CheckedRow(row, plan, chosen, clip, masks, tuple(notes)), []
 
 
-def _open_files(draft: Draft, attempt: Attempt) -> tuple[dict[str, Footage], float | None]:
-    """The row's videos that can be read, and how long its sound lasts."""
+def _open_files(draft: Draft, attempt: Attempt) -> tuple[dict[str, Footage], float | None, list[str]]:
+    """The row's videos that can be read, how long its sound lasts, and what was decided about the sound."""
     videos: dict[str, Footage] = {}
-    seconds = None
+    sound: Sound | None = None
     for name, path in draft.files.items():
         if name in VIDEOS:
             footage = attempt(name, lambda path=path: probe_video(path))
@@ -174,8 +176,10 @@ def _open_files(draft: Draft, attempt: Attempt) -> tuple[dict[str, Footage], flo
         elif name in PICTURES:
             attempt(name, lambda path=path, name=name: read_picture(path, name))
         else:
-            seconds = attempt(name, lambda path=path: _sound_seconds(path))
-    return videos, seconds
+            sound = attempt(name, lambda path=path: _checked_sound(path))
+    if sound is None:
+        return videos, None, []
+    return videos, sound.waveform.shape[-1] / sound.rate, [f"audio: {note}" for note in sound.notes]
 
 
 def _plan(videos: Mapping[str, Footage], seconds: float, latents: int) -> FramePlan:
@@ -185,10 +189,10 @@ def _plan(videos: Mapping[str, Footage], seconds: float, latents: int) -> FrameP
     )
 
 
-def _sound_seconds(path: Path) -> float:
-    waveform, rate = read_audio(path)
-    check_speech(waveform, rate)
-    return waveform.shape[-1] / rate
+def _checked_sound(path: Path) -> Sound:
+    sound = read_sound(path)
+    check_speech(sound.waveform, sound.rate)
+    return sound
 
 
 def _own_size(footage: Footage, max_pixels: int) -> VideoSize:

@@ -157,7 +157,7 @@ def test_mask_and_transparency_work_together():
             "mask is black everywhere, so nothing of the product would be left; paint the product white, invert the "
             "mask, or unwire it.",
         ),
-        (torch.ones(1, 64, 64), "mask is 64x64, but the picture is 32x64; make the mask from the same picture."),
+        (torch.ones(1, 80, 80), "mask is 80x80, but the picture is 32x64; make the mask from the same picture."),
         (
             torch.full((1, 64, 32), torch.inf),
             "mask holds values that are not numbers (NaN or infinity), but 0 to 1 is expected; look for the node "

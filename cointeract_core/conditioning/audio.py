@@ -1,0 +1,79 @@
+"""What ComfyUI hands over as AUDIO, brought to floats from -1 to 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .speech import check_speech
+
+ROWS_ALIKE = 0.8  # of the energy of steps from sample to sample; sound in one row is far above (speech: 2 to 4)
+PARITY = 2.0  # how much odd and even steps may differ in energy in one row of sound; they are equal up to chance
+FEWEST_STEPS = 1000  # samples to tell it by
+
+
+def open_audio(audio: Any) -> tuple[Tensor, int, list[str]]:
+    """Waveform `[1, C, T]` float32 on the CPU, samples a second, and notes for the user.
+
+    Whole numbers are scaled by their type, as nodes that read camera files hand them on.
+
+    Raises:
+        InputError: no sound at all, another form, or what `check_speech` refuses.
+    """
+    if audio is None:
+        raise InputError(
+            "audio is nothing, as of a video without sound, but speech is expected; load a recording with Load Audio."
+        )
+    try:
+        waveform, rate = audio["waveform"], int(audio["sample_rate"])
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"audio is a {type(audio).__name__} without a waveform and its sample rate, but an AUDIO with both is "
+            "expected; wire Load Audio."
+        ) from error
+    if not isinstance(waveform, Tensor) or waveform.is_complex() or waveform.dtype == torch.bool:
+        what = waveform.dtype if isinstance(waveform, Tensor) else type(waveform).__name__
+        raise InputError(f"audio has a waveform of {what}, but samples are expected; wire Load Audio.")
+    waveform = waveform.detach().cpu()
+    whole = not waveform.is_floating_point()
+    samples = scaled(waveform)
+    if whole and samples.ndim == 3 and samples.shape[1] == 1 and _interleaved(samples[0, 0]):
+        raise InputError(
+            "audio holds several channels one behind the other in one row, as ComfyUI's Get Video Components gives "
+            "sound of camera files, but a row for each channel is expected; load the same file with Load Audio."
+        )
+    check_speech(samples, rate)
+    notes = []
+    if len(samples) > 1:
+        notes.append(f"audio holds {len(samples)} recordings: the first is used.")
+    return samples[:1], rate, notes
+
+
+def scaled(samples: Tensor) -> Tensor:
+    """Samples in float32, whole numbers brought to -1 to 1 by the range of their type."""
+    if samples.is_floating_point():
+        return samples.float()
+    limits = torch.iinfo(samples.dtype)
+    if limits.min == 0:  # unsigned sound is silent in the middle
+        middle = (limits.max + 1) // 2
+        return ((samples.double() - middle) / middle).float()
+    return (samples.double() / -float(limits.min)).float()
+
+
+def _interleaved(row: Tensor) -> bool:
+    """Whether samples of several channels follow each other in one row.
+
+    In sound, a sample is nearer to the next one than to that after it, and steps from even samples are as large as
+    those from odd ones; in rows with two channels one of both fails.
+    """
+    if len(row) < FEWEST_STEPS:
+        return False
+    row = row.double()
+    near, far = row.diff(), row[2:] - row[:-2]
+    even, odd = near[::2].square().mean(), near[1::2].square().mean()
+    if min(even, odd) * PARITY < max(even, odd):
+        return True
+    return bool(far.square().mean() < ROWS_ALIKE * near.square().mean())

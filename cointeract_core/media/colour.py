@@ -1,0 +1,138 @@
+"""What a video says about its colours, and its frames as BT.709 SDR pictures in full range.
+
+A file that says nothing is read as browsers do: BT.709 from 720 lines on, BT.601 below, limited range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .hdr import BT2020, CHROMATICITIES, HLG, PQ, SdrConverter
+
+UNKNOWN = (0, 2)  # of a matrix, transfer or primaries: 0 is reserved or RGB, 2 means “not said”
+# FFmpeg's numbers (ISO/IEC 23091-2) and the names its scale filter reads
+MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp", 15: "IPT (Dolby Vision profile 5)"}
+OTHER_TRANSFERS = {8: "linear", 9: "logarithmic", 10: "logarithmic", 17: "SMPTE ST 428"}
+HD_LINES = 720
+FULL_RANGE = 2
+HIGH_TRANSFERS = {HLG: "HLG", PQ: "PQ"}
+EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # how FFmpeg computes colours
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """How the samples of a frame are to be read.
+
+    Attributes:
+        matrix: name for FFmpeg's scale filter.
+        full: whether black is 0 and white the largest value.
+        transfer, primaries: FFmpeg's numbers.
+    """
+
+    matrix: str
+    full: bool
+    transfer: int
+    primaries: int
+
+    @property
+    def converted(self) -> bool:
+        """Whether they are other than BT.709 SDR in more than matrix and range."""
+        return self.transfer in HIGH_TRANSFERS or (self.primaries in CHROMATICITIES and self.primaries != 1)
+
+    def note(self) -> str | None:
+        """A sentence for the user where colours are converted."""
+        if not self.converted:
+            return None
+        wide = "BT.2020" if self.primaries == BT2020 else "P3" if self.primaries in CHROMATICITIES else ""
+        names = " ".join(part for part in (HIGH_TRANSFERS.get(self.transfer, ""), wide) if part)
+        return f"its colours are {names}: converted to BT.709 SDR."
+
+
+def read_colours(name: str, frame: Any, context: Any) -> Colours:
+    """The colours of a frame, by its own tags and else by those of its stream.
+
+    Args:
+        name: of the file, for errors.
+        context: the stream's codec context.
+
+    Raises:
+        InputError: colours that cannot be converted.
+    """
+    form = frame.format.name
+    matrix = _tag(frame, context, "colorspace")
+    transfer = _tag(frame, context, "color_trc")
+    if matrix in OTHER_MATRICES or transfer in OTHER_TRANSFERS:
+        what = OTHER_MATRICES.get(matrix) or f"{OTHER_TRANSFERS[transfer]} light"
+        raise InputError(
+            f"{name} has colours in {what}, but BT.601, BT.709 or BT.2020, with HLG and PQ, can be read; export it "
+            "again as SDR BT.709."
+        )
+    guess = "bt709" if frame.height >= HD_LINES else "bt601"
+    span = _tag(frame, context, "color_range")
+    rgb = bool(frame.format.is_rgb)
+    return Colours(
+        MATRICES.get(matrix, guess), rgb or span == FULL_RANGE or form.startswith("yuvj"), transfer,
+        _tag(frame, context, "color_primaries"),
+    )  # fmt: skip
+
+
+def _tag(frame: Any, context: Any, name: str) -> int:
+    """A tag of the frame, or of its stream where the frame has none (or PyAV does not show it)."""
+    own = int(getattr(frame, name, 0) or 0)
+    return own if own not in UNKNOWN else int(getattr(context, name, 0) or 0)
+
+
+class ColourReader:
+    """Turns decoded frames of one stream into pictures; keeps its filter while frames stay of one kind."""
+
+    def __init__(self, name: str, context: Any) -> None:
+        self._name, self._context = name, context
+        self._kind: tuple[Any, ...] = ()
+        self._graph: Any = None
+        self._converter: SdrConverter | None = None
+
+    def picture(self, frame: Any) -> np.ndarray:
+        """A frame as `[H, W, 3]` uint8, BT.709 SDR; what is transparent is black.
+
+        Raises:
+            InputError: colours that cannot be converted.
+        """
+        colours = read_colours(self._name, frame, self._context)
+        form = "rgb48le" if colours.converted else "rgba" if _has_alpha(frame) else "rgb24"
+        kind = (frame.width, frame.height, frame.format.name, colours, form)
+        if kind != self._kind:
+            self._kind, self._graph = kind, _filter(frame, colours, form)
+            self._converter = SdrConverter(colours.transfer, colours.primaries) if colours.converted else None
+        frame.pts, frame.time_base = 0, Fraction(1, 1000)  # the filter only looks at pictures
+        self._graph.push(frame)
+        pixels = self._graph.pull().to_ndarray()
+        if self._converter is not None:
+            return self._converter.convert(pixels)
+        if form == "rgba":
+            opacity = pixels[..., 3:].astype(np.uint16)
+            return ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
+        return pixels
+
+
+def _has_alpha(frame: Any) -> bool:
+    return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+
+
+def _filter(frame: Any, colours: Colours, form: str) -> Any:
+    import av
+
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format.name, time_base=Fraction(1, 1000)
+    )
+    span = "pc" if colours.full else "tv"
+    matrix = "" if frame.format.is_rgb else f"in_color_matrix={colours.matrix}:in_range={span}:"
+    scale = graph.add("scale", f"{matrix}out_range=pc:flags={EXACT}")
+    graph.link_nodes(source, scale, graph.add("format", form), graph.add("buffersink")).configure()
+    return graph
