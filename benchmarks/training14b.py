@@ -91,7 +91,8 @@ def _model(blocks: int, hoi: bool) -> Any:
 
 
 def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
-    from ..cointeract_core.host.dit import KERNELS
+    from ..cointeract_core.host.dit import LEARNING_KERNELS
+    from ..cointeract_core.host.forms import LayerWeights
     from ..cointeract_core.model.forward import forward
     from ..cointeract_core.model.inputs import ClipInputs, HoiInputs
     from ..cointeract_core.model.prepare import prepare_clip
@@ -100,7 +101,7 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
     model = _model(blocks, hoi != "off")
     for parameter in model.trainable().values():
         parameter.register_post_accumulate_grad_hook(_let_go)
-    memory = Memory(RECIPES["80gb" if recompute else "none"], torch.device("meta"), model)
+    memory = Memory(RECIPES["80gb" if recompute else "none"], torch.device("meta"), model, LayerWeights)
 
     def latents(frames: int) -> Tensor:
         return torch.empty(1, LATENT_CHANNELS, frames, *LATENT_CELLS, device="meta", dtype=DTYPE)
@@ -125,7 +126,7 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
                 target,
                 time,
                 constants,
-                KERNELS,
+                LEARNING_KERNELS,
                 gate=True,
                 hoi=stream,
                 want_logits=True,

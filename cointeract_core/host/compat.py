@@ -58,6 +58,7 @@ MODEL = {
     "comfy.conds.CONDConstant": SAME,
     "comfy.conds.CONDRegular": SAME,
     "comfy.ldm.common_dit.pad_to_patch_size": SAME,
+    "comfy.ldm.modules.attention.attention_pytorch": SAME,
     "comfy.ldm.modules.attention.optimized_attention": "0.38: takes `preferred_attention`, given where a layer has it",
     "comfy.ldm.wan.model.WanAttentionBlock": "0.25, 0.33: calls patches of other packs, as ours does; 0.33: its "
     "feed-forward is one module, whose parts we call; 0.38: its attentions may hold a file's wish",
@@ -80,6 +81,7 @@ MODEL = {
 }
 MEMORY = {
     "comfy.model_management.InterruptProcessingException": "0.25: no Exception any more; every handler names it",
+    "comfy.model_management.NUM_STREAMS": SAME,
     "comfy.model_management.OOM_EXCEPTION": "0.25: not the only one; asked where `is_oom` is not there",
     "comfy.model_management.cuda_device_context": "from 0.25 a VAE may be on another card",
     "comfy.model_management.dtype_size": SAME,

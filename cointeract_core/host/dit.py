@@ -6,6 +6,7 @@ HOI stream are ours (`cointeract_core.model`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.ldm.common_dit
@@ -22,7 +23,7 @@ from ..model.hoi import HoiStream
 from ..model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
 from ..model.prepare import prepare_clip
 from .cache import constants_for
-from .forms import LayerWeights, extras_operations
+from .forms import LayerWeights, attention_with_gradient, extras_operations
 from .fp8 import ScaledExperts
 
 
@@ -41,6 +42,7 @@ class CoInteractBlock(comfy.ldm.wan.model.WanAttentionBlock):
 
 
 KERNELS = Kernels(attention=optimized_attention, weights=LayerWeights, before_block=stop_if_asked)
+LEARNING_KERNELS = replace(KERNELS, attention=attention_with_gradient)
 
 
 class Extras(nn.Module):
@@ -132,8 +134,14 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         want_logits: bool = False,
         options: dict[str, Any] | None = None,
         recompute: Recompute | None = None,
+        learning: bool = False,
     ) -> DitOutput:
-        """One whole forward from conditions; see `model.forward.forward`."""
+        """One whole forward from conditions; see `model.forward.forward`.
+
+        Args:
+            learning: of training and its validation loss: with kernels that gradients go through, on every machine
+                the same.
+        """
         constants = prepare_clip(self, latents, clip, hoi)
         timestep, gate = read_timestep(timestep, conditional)
         return forward(
@@ -141,7 +149,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             latents,
             timestep,
             constants,
-            KERNELS,
+            LEARNING_KERNELS if learning else KERNELS,
             gate=gate,
             face_mask=clip.face_mask,
             hoi=hoi,

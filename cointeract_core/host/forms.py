@@ -10,10 +10,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import comfy.ldm.modules.attention
 import comfy.model_management
 import comfy.ops
 import comfy.sd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checkpoint.keys import SCALE
@@ -57,12 +59,29 @@ class LayerWeights:
         scale = getattr(layer, SCALE, None)  # of float8 layers
         if scale is not None:  # in float32: in 16 bits the scale of small weights would be rounded, or vanish
             return (weight.float() * scale).to(like.dtype), bias
+        scale = getattr(layer, "scale_weight", None)  # of older hosts' float8 layers, rounded as they round it
+        if scale is not None:
+            return weight * scale.to(weight), bias
         return (weight.dequantize().to(like.dtype) if isinstance(weight, QUANTISED) else weight), bias
 
     def __exit__(self, *_error: object) -> None:
         lent, self._lent = self._lent, None
         if lent is not None:
             comfy.ops.uncast_bias_weight(self._layer, *lent)
+
+
+def attention_with_gradient(q: Tensor, k: Tensor, v: Tensor, heads: int, **_wishes: Any) -> Tensor:
+    """Attention on `[B, N, heads * head_dim]` that gradients go through: PyTorch's, whatever else was chosen.
+
+    Faster kernels fill a tensor that autograd knows nothing of (Sage, int8) or have no way back (Flash, xformers in
+    some builds), so neither the choice the host was started with nor a wish in the options or in the file counts here:
+    `transformer_options` and `preferred_attention` are taken and left aside.
+    """
+    own = getattr(comfy.ldm.modules.attention, "attention_pytorch", None)
+    if own is not None:
+        return own(q, k, v, heads)
+    q, k, v = (tensor.unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def load_state_dict_as_model(

@@ -30,6 +30,7 @@ from ..training.fingerprint import fingerprint
 from ..training.footage import read_picture
 from ..training.lora import LoraSet, choose_layers
 from ..training.memory import Memory, memory_mode
+from ..training.pinned import give_back
 from ..training.preflight import CheckedRow, Preflight
 from ..training.settings import TrainSettings
 from ..training.settings_file import dump_toml
@@ -37,6 +38,7 @@ from ..training.step import OFF, in_model_scale
 from ..training.trainable import TrainableModel
 from ..training.trainer import Hooks, Sample, Trainer
 from .encoders import EncoderFiles, check_encoders
+from .forms import LayerWeights
 from .live import run_folder
 from .loader import LoadPlan, plan_load
 from .train_encode import fill_cache
@@ -117,22 +119,30 @@ def curves_picture(folder: Path) -> Tensor:
 
 @contextmanager
 def outside_inference() -> Iterator[None]:
-    """Normal tensors and gradients, in memory that the host's models have left; all as before afterwards."""
+    """Normal tensors and gradients, in memory that the host's models have left; all as before afterwards.
+
+    Weights come over in order with the work: on streams of its own the host would fill a weight's place again while
+    the backward pass, which it knows nothing of, still reads it.
+    """
     management = comfy.model_management
     management.unload_all_models()
     management.soft_empty_cache()
     flag = getattr(management, "in_training", None)  # newer hosts: leaves out kernels that have no backward
+    streams = management.NUM_STREAMS
     try:
+        management.NUM_STREAMS = 0
         if flag is not None:
             management.in_training = True
         with torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
+        management.NUM_STREAMS = streams
         if flag is not None:
             management.in_training = flag
         management.unload_all_models()
         gc.collect()
         management.soft_empty_cache()
+        give_back()
 
 
 def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | None = None) -> FinishedRun:
@@ -161,7 +171,7 @@ def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | 
         )
         identity = fingerprint(settings, data=samples.stamp, model=model_stamp(plan.model), processes=engine.processes)
         trainable, lora = _trainable(model, settings, plan)
-        modes = memory_mode(trainable, settings.memory.mode, engine.device, engine.processes)
+        modes = memory_mode(trainable, settings.memory.mode, engine.device, LayerWeights, engine.processes)
         with lora.attached(model.dit), modes as memory:
             trainer = _trainer(plan, model, trainable, memory, samples, engine, progress, identity)
             adapter = trainer.run()

@@ -8,6 +8,7 @@ trained parameters, whose gradients then arrive on the CPU layer by layer and ar
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import save_on_cpu
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from ..model.block import RouterAnswer, Tokens
+from ..model.experts import LendWeights
 from ..model.forward import Recompute
+from .pinned import Aside, PinnedMemory
+from .streaming import StreamedBlocks
 from .trainable import TrainableModel
 
 
@@ -50,13 +53,21 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Memory:
-    """A mode at work on a model."""
+    """A mode at work on a model.
 
-    recipe: Recipe
-    device: torch.device
-    _model: TrainableModel
+    Args:
+        model: with its weights anywhere.
+        lend: lends weight and bias of a frozen layer as its own forward would use them.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device, model: TrainableModel, lend: LendWeights) -> None:
+        self.recipe, self.device = recipe, device
+        self._model = model
+        blocks = model.dit.blocks
+        self._resident = round(len(blocks) * recipe.resident)
+        self._pinned = PinnedMemory(device)
+        self._streamed = StreamedBlocks(blocks[self._resident :], self._pinned, lend)
 
     @property
     def recompute(self) -> Recompute | None:
@@ -66,19 +77,15 @@ class Memory:
     def place(self) -> None:
         """Put everything where it belongs, also after the host has moved the model to make a video."""
         dit, blocks = self._model.dit, self._model.dit.blocks
-        resident = round(len(blocks) * self.recipe.resident)
-        here = torch.device("cpu")
-        for block in blocks[resident:]:
-            block.to(here)
-            _pin(block, self.device)
-        for block in blocks[:resident]:
+        self._streamed.place()
+        for block in blocks[: self._resident]:
             block.to(self.device)
         for name, child in dit.named_children():
             if name not in ("blocks", "cointeract"):
                 child.to(self.device)
         for own in dit.parameters(recurse=False):
             own.data = own.data.to(self.device)
-        trained = self.device if self.recipe.trained_on_device else here
+        trained = self.device if self.recipe.trained_on_device else torch.device("cpu")
         for part in (dit.cointeract, self._model.lora):
             part.to(trained)
 
@@ -100,18 +107,28 @@ class Memory:
         return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
     def _keeping(self) -> AbstractContextManager[Any]:
-        if not self.recipe.offload:
-            return nullcontext()
-        return save_on_cpu(pin_memory=self.device.type == "cuda")
+        return Aside(self._pinned) if self.recipe.offload else nullcontext()
+
+    def close(self) -> None:
+        """Let go of every frozen weight, wherever it lies; nothing is copied."""
+        self._streamed.close()
+        for module in self._model.dit.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if not parameter.requires_grad:
+                    module._parameters[name] = nn.Parameter(torch.empty(0), requires_grad=False)
+        self._pinned.close()
 
 
 @contextmanager
-def memory_mode(model: TrainableModel, mode: str, device: torch.device, processes: int = 1) -> Iterator[Memory]:
-    """Train `model` in a mode for as long as the context lasts; afterwards it lies in the CPU's memory.
+def memory_mode(
+    model: TrainableModel, mode: str, device: torch.device, lend: LendWeights, processes: int = 1
+) -> Iterator[Memory]:
+    """Train `model` in a mode for as long as the context lasts; afterwards its frozen weights are gone.
 
     Args:
         mode: one of `RECIPES`.
         device: that computes.
+        lend: see `Memory`.
         processes: that train together.
 
     Raises:
@@ -123,17 +140,12 @@ def memory_mode(model: TrainableModel, mode: str, device: torch.device, processe
             f"memory.mode is {mode}, but {processes} processes train together, which exchange gradients on the device; "
             "use 48gb or 80gb, or one process."
         )
-    memory = Memory(recipe, device, model)
-    memory.place()
+    memory = Memory(recipe, device, model, lend)
     try:
+        memory.place()
         yield memory
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # those of a step that was cut hold everything it kept
+        raise
     finally:
-        model.to(torch.device("cpu"))
-
-
-def _pin(module: nn.Module, device: torch.device) -> None:
-    """Lock a module's memory, which makes moving it to a GPU several times faster."""
-    if device.type == "cuda":
-        for parameter in module.parameters():
-            if not parameter.is_pinned():
-                parameter.data = parameter.data.pin_memory()
+        memory.close()

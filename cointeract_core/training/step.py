@@ -107,14 +107,15 @@ def step_inputs(
         to_model: puts a tensor onto the model's device in its precision.
 
     Returns:
-        the noised target; the timestep `[1]`; the clip; the noised HOI stream; both flow targets in float32.
+        the noised target; the timestep `[1]` in float32; the clip; the noised HOI stream; both flow targets in float32.
     """
     dropped = drawn.dropped
     motion, clean = None, sample.alone
     if sample.joint is not None and not dropped.motion:
         frames = sample.alone.shape[2]
         motion, clean = sample.joint[:, :, :-frames], sample.joint[:, :, -frames:]
-    timestep = to_model(timesteps(drawn.sigma)[None]).float()
+    noisy = to_model(add_noise(clean, drawn.noise, drawn.sigma))
+    timestep = timesteps(drawn.sigma)[None].to(noisy.device)  # exact: in bfloat16 899 would become 900
     prompts = sample.prompts
     hoi = hoi_target = None
     if drawn.hoi_noise is not None:
@@ -134,7 +135,6 @@ def step_inputs(
         motion=None if motion is None else to_model(motion),
         pose=None if sample.pose is None or dropped.pose else to_model(sample.pose),
     )
-    noisy = to_model(add_noise(clean, drawn.noise, drawn.sigma))
     return noisy, timestep, clip, hoi, flow_target(clean, drawn.noise), hoi_target
 
 
@@ -159,7 +159,7 @@ def step_losses(
     """
     noisy, timestep, clip, hoi, target, hoi_target = step_inputs(sample, drawn, visibility, to_model)
     routed = sample.masks is not None and dit.experts is not None
-    out: DitOutput = dit.predict(noisy, timestep, clip, hoi=hoi, want_logits=routed, **how)
+    out: DitOutput = dit.predict(noisy, timestep, clip, hoi=hoi, want_logits=routed, learning=True, **how)
     device = out.video.device
     weight = drawn.weight.to(device)
     rgb = flow_loss(out.video, target.to(device), weight)

@@ -37,6 +37,7 @@ from .validation import validation_loss
 log = logging.getLogger("cointeract")
 
 STATES = "states"
+BAD_GRADIENTS = 10  # so many in a row are no accident of one sample
 CURVES_OF_TIME = ("seconds", "memory_gb")  # these differ from run to run
 Sample = Callable[[], TrainingSample]
 
@@ -85,12 +86,14 @@ class Trainer:
     _optimiser: Any = field(default=None, init=False)
     _average: AdapterEma | None = field(default=None, init=False)
     _saved_at: int = field(default=-1, init=False)
+    _skipped: int = field(default=0, init=False)  # steps whose gradient was no number
+    _skipped_in_a_row: int = field(default=0, init=False)
 
     def run(self) -> dict[str, Tensor]:
         """Train to the last step and give the adapter, averaged where the settings say so.
 
         Raises:
-            InputError: a state of another run lies in the folder, or the loss is no longer a number.
+            InputError: a state of another run lies in the folder, or loss or gradient are no longer numbers.
         """
         self._prepare()
         curves = CurveLog(self.root, keep_to_step=self.step) if self._main else None
@@ -104,6 +107,8 @@ class Trainer:
             if curves is not None:
                 curves.draw()
                 curves.close()
+        if self._skipped:
+            log.warning("%d steps were left out: their gradient was no number", self._skipped)
         self._save()
         return self.adapter()
 
@@ -196,12 +201,35 @@ class Trainer:
                 f"The loss of step {self.step + 1} is {values['loss']}, but a number is expected; resume with a lower "
                 "learning_rate under another name, or look at the rows of this step."
             )
-        values["gradient_norm"] = engine.clip(self.model.trainable().values(), settings.optimizer.clip_norm)
         values["learning_rate"] = rate
-        self._optimiser.step()
-        if self._average is not None:
-            self._average.update(self.model.trainable())
+        length = engine.clip(self.model.trainable().values(), settings.optimizer.clip_norm)
+        if self._usable(length):
+            values["gradient_norm"] = length
+            self._optimiser.step()
+            if self._average is not None:
+                self._average.update(self.model.trainable())
         return values
+
+    def _usable(self, length: float) -> bool:
+        """Whether a gradient may be stepped on: one that is no number anywhere would make all weights none.
+
+        Raises:
+            InputError: none was for a while.
+        """
+        if math.isfinite(length):
+            self._skipped_in_a_row = 0
+            return True
+        self._skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row == BAD_GRADIENTS:
+            raise InputError(
+                f"The gradient of step {self.step + 1} and of the {BAD_GRADIENTS - 1} before it is {length}, but a "
+                "number is expected; start again with a lower learning_rate under another name, or "
+                "look at the rows of these steps."
+            )
+        if self._skipped == 1:
+            log.warning("The gradient of step %d is %s: such steps change nothing", self.step + 1, length)
+        return False
 
     def _validate(self) -> float:
         with averaged_weights(self._optimiser):

@@ -90,9 +90,8 @@ class _Step:
             pose=golden.get("in.s2v_pose_latents"),
         )
         conditional = facts["is_conditional"]
-        return self._dit.predict(
-            self._noisy, self._timestep, clip, hoi=hoi, conditional=conditional, want_logits=self._routed
-        )
+        how = {"conditional": conditional, "want_logits": self._routed, "learning": True}
+        return self._dit.predict(self._noisy, self._timestep, clip, hoi=hoi, **how)
 
     @property
     def _routed(self) -> bool:
