@@ -8,6 +8,7 @@ soon as they are there: they are counted apart, with parameters and the optimise
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ FEW, MORE = 2, 3  # blocks traced
 BLOCKS = BACKBONE["num_layers"]
 TRAINED_BYTES, GRADIENT_BYTES, ADAM_BYTES = 4, 4, 8  # float32 parameters, gradients, and two moments
 ADAM_8BIT_BYTES = 2
+FP8 = torch.float8_e4m3fn
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Step:
     Attributes:
         tokens: main tokens, and those of the HOI stream.
         kept: bytes autograd keeps from the forward to the backward pass.
-        boundaries: those of them that stand between blocks, which offloading moves to the CPU.
+        boundaries: those of them that stand between blocks.
+        aside: shapes of what of that offloading moves to the CPU, block by block.
+        staying: bytes of what it leaves on the device: keys and values of prompt and speech.
         working: most bytes alive at once beside them, weights, gradients and the optimiser: what one block needs while
             it runs again and backward, and everything that is not per block.
     """
@@ -52,6 +56,8 @@ class Step:
     tokens: tuple[int, int]
     kept: int
     boundaries: int
+    aside: tuple[tuple[int, ...], ...]
+    staying: int
     working: int
 
 
@@ -68,10 +74,33 @@ def trace_step(hoi: str, *, recompute: bool) -> Step:
         hoi: `off`, `mutual` or `asymmetric`.
         recompute: run blocks again in the backward pass.
     """
-    few, more = (_trace(blocks, hoi, recompute) for blocks in (FEW, MORE))
+    few, more = (_trace(blocks, hoi, "80gb" if recompute else "none") for blocks in (FEW, MORE))
     share = more["kept"] - few["kept"]
     whole = few["kept"] + (BLOCKS - FEW) * share
-    return Step(few["tokens"], whole, BLOCKS * share, few["peak"] - share)
+    aside = _trace(FEW, hoi, "48gb")["aside"]
+    of_block = len(aside) // FEW
+    moved = sum(math.prod(shape) * DTYPE.itemsize for shape in aside[-of_block:])
+    staying = BLOCKS * max(share - moved, 0) if recompute else 0
+    return Step(few["tokens"], whole, BLOCKS * share, tuple(aside[-of_block:]) * BLOCKS, staying, few["peak"] - share)
+
+
+def page_locked(recipe: Any, step: Step) -> int:
+    """Bytes PyTorch takes from the system for what waits in the CPU's memory, with a base in fp8."""
+    from ..cointeract_core.training.pinned import PinnedMemory, power_of_two
+
+    taken = []
+
+    def allocate(size: int) -> Tensor:
+        taken.append(power_of_two(size))
+        return torch.empty(size, dtype=torch.uint8, device="meta")
+
+    memory = PinnedMemory(torch.device("meta"), allocate)
+    block = _model(1, False).dit.blocks[0]
+    for _ in range(BLOCKS - round(BLOCKS * recipe.resident)):
+        for parameter in block.parameters():
+            memory.keep(parameter.to(FP8) if parameter.ndim == 2 else parameter)
+    lent = [memory.lend(torch.empty(shape, dtype=DTYPE, device="meta")) for shape in step.aside if recipe.offload]
+    return sum(taken) if lent or recipe.resident < 1 else 0
 
 
 def _model(blocks: int, hoi: bool) -> Any:
@@ -90,7 +119,7 @@ def _model(blocks: int, hoi: bool) -> Any:
     return model
 
 
-def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
+def _trace(blocks: int, hoi: str, mode: str) -> dict[str, Any]:
     from ..cointeract_core.host.dit import LEARNING_KERNELS
     from ..cointeract_core.host.forms import LayerWeights
     from ..cointeract_core.model.forward import forward
@@ -101,7 +130,9 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
     model = _model(blocks, hoi != "off")
     for parameter in model.trainable().values():
         parameter.register_post_accumulate_grad_hook(_let_go)
-    memory = Memory(RECIPES["80gb" if recompute else "none"], torch.device("meta"), model, LayerWeights)
+    memory = Memory(RECIPES[mode], torch.device("meta"), model, LayerWeights)
+    aside: list[tuple[int, ...]] = []
+    memory._pinned.lend = lambda tensor: _noted(tensor, aside)
 
     def latents(frames: int) -> Tensor:
         return torch.empty(1, LATENT_CHANNELS, frames, *LATENT_CELLS, device="meta", dtype=DTYPE)
@@ -138,7 +169,14 @@ def _trace(blocks: int, hoi: str, recompute: bool) -> dict[str, Any]:
         del out
         _backward(loss)
     tokens = (layout.main, layout.target if hoi != "off" else 0)
-    return {"tokens": tokens, "kept": kept.bytes, "peak": tracer.measures.peak_bytes}
+    return {"tokens": tokens, "kept": kept.bytes, "peak": tracer.measures.peak_bytes, "aside": aside}
+
+
+def _noted(tensor: Tensor, aside: list[tuple[int, ...]]) -> Any:
+    from ..cointeract_core.training.pinned import Lent
+
+    aside.append(tuple(tensor.shape))
+    return Lent(tensor.device, tensor)
 
 
 def recipe(card: str) -> Any:

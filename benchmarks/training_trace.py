@@ -64,14 +64,14 @@ def on_card(recipe: Any, step: Any, trained: int, training: Any) -> dict[str, fl
     here = {
         "base in fp8": weights * recipe.resident,
         "trained, gradients, AdamW": update if recipe.trained_on_device else 0.0,
-        "between blocks": 0.0 if recipe.offload else step.boundaries,
+        "between blocks": step.staying if recipe.offload else step.boundaries,
         "working set": step.working,
     }
-    aside = weights * (1 - recipe.resident) + (0.0 if recipe.trained_on_device else update)
-    aside += step.boundaries if recipe.offload else 0.0
+    locked = training.page_locked(recipe, step)
+    aside = locked + (0.0 if recipe.trained_on_device else update)
     device = sum(here.values())
     less = trained * (training.ADAM_BYTES - training.ADAM_8BIT_BYTES) if recipe.trained_on_device else 0.0
-    return {**here, "device": device, "device, 8-bit AdamW": device - less, "main memory": aside}
+    return {**here, "device": device, "device, 8-bit AdamW": device - less, "page-locked": locked, "main memory": aside}
 
 
 def _as_text(report: dict[str, Any]) -> str:

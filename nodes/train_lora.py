@@ -7,10 +7,9 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.host.files import adapter_names, base_names, encoder_names
-from ..cointeract_core.host.loader import WEIGHT_DTYPES
 from ..cointeract_core.host.training_session import curves_picture, plan_run, run_training
 from ..cointeract_core.training.rules import number_in
-from ..cointeract_core.training.settings import MEMORY_MODES
+from ..cointeract_core.training.settings import BASE_DTYPES, MEMORY_MODES
 from ..cointeract_core.training.settings_file import with_sections
 from .training import SUBCATEGORY
 from .types import TrainingOptions, TrainingRows, node_schema
@@ -59,7 +58,7 @@ class TrainLora(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "base_dtype",
-                    options=list(WEIGHT_DTYPES),
+                    options=list(BASE_DTYPES),
                     default="default",
                     tooltip="Precision the frozen base is kept in; fp8_e4m3fn halves a bf16 file.",
                 ),

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import comfy.ldm.modules.attention
@@ -16,6 +16,7 @@ import comfy.ops
 import comfy.sd
 import torch
 import torch.nn.functional as F
+from comfy.cli_args import args
 from torch import Tensor
 
 from ..checkpoint.keys import SCALE
@@ -103,6 +104,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's memory has run out; newer PyTorch has more than one class for that."""
     ask = getattr(comfy.model_management, "is_oom", None)
     return isinstance(error, comfy.model_management.OOM_EXCEPTION) if ask is None else ask(error)
+
+
+@contextmanager
+def without_fast_products() -> Iterator[None]:
+    """Models that load inside get layers whose products have a gradient, also where the host was started ``--fast``."""
+    chosen = args.fast
+    args.fast = set()
+    try:
+        yield
+    finally:
+        args.fast = chosen
 
 
 def cuda_device(device: Any) -> AbstractContextManager[Any]:

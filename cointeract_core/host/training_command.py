@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..errors import CoInteractError
 from ..training.engine import AccelerateEngine, Engine
 from ..training.settings_file import load_settings
@@ -19,6 +21,7 @@ from .standalone import prepare
 log = logging.getLogger("cointeract")
 
 PROCESSES = "WORLD_SIZE"  # set by accelerate launch, torchrun and others
+LOCAL_RANK = "LOCAL_RANK"  # the process's number on its machine
 INTERRUPTED = 130
 EXTRA_PATHS = "extra_model_paths.yaml"
 
@@ -38,12 +41,21 @@ def run_command(config: Path, tree: Path, base: Path | None, *, cpu: bool, check
     with _told(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING):
         try:
             settings = load_settings(config)
+            if not cpu:
+                _take_own_card()
             prepare(True if cpu else None)
             _settle_folders(tree, base)
             return _train(settings, (config.parent / settings.data.table).resolve(), cpu, check_only)
         except CoInteractError as error:
             sys.stderr.write(f"{error}\n")
             return 1
+
+
+def _take_own_card() -> None:
+    """Before the host looks at the current card, which would leave a context of every process on the first one."""
+    number = int(os.environ.get(LOCAL_RANK, "0"))
+    if torch.cuda.is_available() and number < torch.cuda.device_count():
+        torch.cuda.set_device(number)
 
 
 @contextmanager

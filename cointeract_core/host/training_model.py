@@ -16,7 +16,7 @@ from ..checkpoint.header import TensorInfo
 from ..checkpoint.keys import EXPERT_KEY, EXPERTS, HOI, HOI_KEY
 from ..constants import EXPERT_HIDDEN
 from ..training.cache import file_stamp
-from .forms import LayerWeights
+from .forms import LayerWeights, without_fast_products
 from .loader import LoadPlan, make_patcher, read_tensors
 from .registration import register
 from .skeleton import detect_config, model_shapes
@@ -66,7 +66,8 @@ def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts
     if fresh_hoi:
         state |= {name: torch.zeros(shape) for name, shape in whole.items() if name.startswith(HOI)}
     # weights that the host pages are made anew when they come in, and what was trained of them would be gone
-    patcher = make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=True)
+    with without_fast_products():
+        patcher = make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=True)
     model = TrainingModel(patcher, lora, compute_dtype(patcher.load_device))
     for module in model.dit.modules():
         if hasattr(module, "comfy_cast_weights"):

@@ -62,7 +62,7 @@ class SampleMaker:
     def make(self, step: int) -> Path:
         """Write ``samples/step_00000100.mp4`` and give its path."""
         try:
-            with torch.inference_mode():
+            with torch.no_grad():  # the host moves weights, and those of inference mode cannot be trained again
                 frames = self._frames()
         finally:
             comfy.model_management.unload_all_models()
@@ -91,5 +91,6 @@ class SampleMaker:
         conditions = clip_conditions(scene, speech.plan.clips[0], None)
         sigmas = make_sigmas(patcher, self._settings)
         target = sample_clip(patcher, conditions, self._settings, sigmas, SEED)
+        comfy.model_management.unload_all_models()  # decoding, in inference mode, would move this model away itself
         vae = load_vae(self._vae)
         return decode_target(target, sample.person, partial(decode_last, vae))[: latents * TEMPORAL_STRIDE]

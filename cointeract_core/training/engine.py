@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -12,6 +13,12 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
+# ways to spread a model over processes, and how accelerate launch tells of them; none was tried
+SHARDED = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
 LONGEST_WAIT = timedelta(days=7)  # the others wait while the first process encodes all rows
 Values = Mapping[str, "float | None"]
 
@@ -79,7 +86,7 @@ class AccelerateEngine:
     """Several processes, as `accelerate launch` was told to run them.
 
     Raises:
-        InputError: the accelerate package is not installed.
+        InputError: the accelerate package is not installed, or set to spread the model.
     """
 
     def __init__(self, cpu: bool) -> None:
@@ -90,10 +97,17 @@ class AccelerateEngine:
                 "Training with several processes needs the package accelerate, which is not installed; "
                 "pip install accelerate."
             ) from error
+        for asked, name in SHARDED.items():
+            if os.environ.get(asked, "false").lower() == "true":
+                raise InputError(
+                    f"accelerate is set to use {name}, but training was tried only with the whole model in every "
+                    "process; run accelerate config again without it."
+                )
         # above timestep 900 the experts get no gradient, so every parameter may be unused in some step
-        how = DistributedDataParallelKwargs(find_unused_parameters=True)
+        how = DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True)
         waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[how, waiting])
+        # the arithmetic is that of one process, whatever `accelerate config` has written for other programs
+        self._accelerator = Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[how, waiting])
         self.device = self._accelerator.device
         self.processes = self._accelerator.num_processes
         self.rank = self._accelerator.process_index

@@ -24,7 +24,8 @@ def make_optimiser(settings: OptimizerSettings, parameters: Sequence[nn.Paramete
     """
     rate, decay = settings.learning_rate, settings.weight_decay
     makers: dict[str, Callable[[], Any]] = {
-        "adamw": lambda: torch.optim.AdamW(parameters, lr=rate, weight_decay=decay),
+        # on a card in one kernel: the default there makes one more set of all parameters
+        "adamw": lambda: torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=_on_a_card(parameters)),
         "adamw8bit": lambda: _adamw8bit(parameters, rate, decay),
         "prodigy": lambda: _prodigy(parameters, rate, decay),
         "schedulefree": lambda: _schedule_free(parameters, rate, decay),
@@ -37,6 +38,11 @@ def make_optimiser(settings: OptimizerSettings, parameters: Sequence[nn.Paramete
             f"optimizer.name is {settings.name}, but its package {package} is not installed; pip install {package}, or "
             "use adamw."
         ) from error
+
+
+def _on_a_card(parameters: Sequence[nn.Parameter]) -> bool | None:
+    """True, or None for PyTorch's own choice."""
+    return True if parameters and all(parameter.device.type == "cuda" for parameter in parameters) else None
 
 
 def _adamw8bit(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Any:
@@ -121,7 +127,7 @@ def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], facts: Mapp
     own = optimiser.state_dict()
     try:
         groups = [
-            {**_unpack(saved, f"groups.{number}", tensors), "params": group["params"]}
+            {**_unpack(saved, f"groups.{number}", tensors), **_kernels(group), "params": group["params"]}
             for number, (saved, group) in enumerate(zip(facts["groups"], own["param_groups"], strict=True))
         ]
         state = {int(name): value for name, value in _unpack(facts["state"], "state", tensors).items()}
@@ -131,6 +137,11 @@ def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], facts: Mapp
             "from the one before it."
         ) from error
     optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _kernels(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What says how steps are computed, not which: that follows from where the parameters lie now."""
+    return {name: group[name] for name in ("foreach", "fused") if name in group}
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -26,7 +26,9 @@ HOI_MODES = ("asymmetric", "mutual", "two_stage", "off")
 TIMESTEP_RULES = ("published", "uniform", "logit_normal")
 OPTIMISERS = ("adamw", "adamw8bit", "prodigy", "schedulefree")
 SCHEDULES = ("constant", "cosine")
+BASE_DTYPES = ("default", "fp8_e4m3fn", "fp8_e5m2")  # not the “fast” one: products in 8 bits have no gradient
 MEMORY_MODES = ("none", "80gb", "48gb", "32gb", "24gb")
+UPDATED_ON_CPU = ("32gb", "24gb")  # trained parameters lie in main memory
 BAD_ROWS = ("refuse", "skip")
 RUN_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")  # Windows drops a dot at the end
 PRODIGY_LEAST = 0.01  # far below 1 it trains next to nothing
@@ -47,8 +49,9 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         advice = "name a file as ComfyUI lists it"
-        for name in ("base", "vae", "text_encoder", "audio_encoder", "adapter", "base_dtype"):
+        for name in ("base", "vae", "text_encoder", "audio_encoder", "adapter"):
             text(f"model.{name}", getattr(self, name), advice)
+        choice("model.base_dtype", self.base_dtype, BASE_DTYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +290,9 @@ class TrainSettings:
             raise InputError(
                 "run.keep_hoi is true, but hoi.mode is off, so there is no HOI stream to keep; switch one of them."
             )
+        if self.optimizer.name == "adamw8bit" and self.memory.mode in UPDATED_ON_CPU:
+            expected = f"with memory.mode {self.memory.mode} the update is made by the CPU, where it saves nothing"
+            raise refuse("optimizer.name", self.optimizer.name, expected, "use adamw, or memory.mode 48gb")
         if not self.lora.experts and self.loss.router and self.model.adapter == "none":
             raise InputError(
                 "lora.experts is false, but without an adapter there are no experts to route to; train the experts, or "

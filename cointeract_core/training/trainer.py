@@ -172,6 +172,7 @@ class Trainer:
             if _due(self.step, run.save_every):
                 self._save()
             if _due(self.step, run.sample_every) and self.hooks.make_sample is not None and self._main:
+                self._optimiser.zero_grad(set_to_none=True)  # the last step's gradients are of no use any more
                 with averaged_weights(self._optimiser):
                     self.hooks.make_sample(self.step)
 

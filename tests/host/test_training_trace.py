@@ -52,3 +52,16 @@ def test_each_smaller_card_takes_less(hoi, report):
     assert cards["48gb"]["device, 8-bit AdamW"] < 42e9
     assert cards["32gb"]["device"] < 29e9
     assert cards["24gb"]["device"] < 21e9
+
+
+@pytest.mark.parametrize("hoi", ["asymmetric", "mutual", "off"])
+def test_page_locked_memory_is_little_more_than_what_lies_there(hoi, report):
+    """PyTorch takes powers of two: one by one these tensors would take 1.6 times what they are."""
+    step = report["steps"][hoi]
+    cards = step["cards"]
+    between = step["kept between blocks"] - cards["48gb"]["between blocks"]
+    streamed = 36 * 350e6  # of 40 blocks in fp8
+    assert cards["80gb"]["page-locked"] == 0
+    assert between < cards["48gb"]["page-locked"] < between + 2**31 + 0.08 * between
+    assert between + streamed < cards["24gb"]["page-locked"] < 1.1 * (between + streamed) + 2**31
+    assert all(card["main memory"] >= card["page-locked"] for card in cards.values())

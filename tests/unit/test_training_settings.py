@@ -9,7 +9,8 @@ import pytest
 
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.shapes import VideoSize
-from cointeract_pack.cointeract_core.training.settings import DataSettings
+from cointeract_pack.cointeract_core.training.memory import RECIPES
+from cointeract_pack.cointeract_core.training.settings import UPDATED_ON_CPU, DataSettings
 from cointeract_pack.cointeract_core.training.settings_file import plain_values, settings_from
 
 FILES = {"base": "s2v.safetensors", "vae": "vae.safetensors", "text_encoder": "t5.safetensors", "audio_encoder": "w2v"}
@@ -62,6 +63,8 @@ BAD = [
      "judge by."),
     ("run", {"resume": "no"}, "run.resume is “no”, but true or false is expected; write it without quotes."),
     ("run", {"keep_hoi": 1}, "run.keep_hoi is 1, but true or false is expected; write it without quotes."),
+    ("model", {"base_dtype": "fp8_e4m3fn_fast"}, "model.base_dtype is “fp8_e4m3fn_fast”, but default, fp8_e4m3fn, "
+     "fp8_e5m2 are known; choose one of them."),
     ("lora", {"rank": 0}, "lora.rank is 0, but a whole number from 1 to 1024 is expected; the published rank is 128."),
     ("lora", {"rank": "128"}, "lora.rank is “128”, but a whole number from 1 to 1024 is expected; the published rank "
      "is 128."),
@@ -150,6 +153,19 @@ def refusal(make, *arguments, **sections):
 )
 def test_a_bad_setting_is_named_in_one_sentence(section, values, sentence):
     assert refusal(settings, **{section: values}) == sentence
+
+
+@pytest.mark.parametrize("mode", ["24gb", "32gb"])
+def test_8_bit_states_are_for_the_card(mode):
+    assert refusal(settings, optimizer={"name": "adamw8bit"}, memory={"mode": mode}) == (
+        f"optimizer.name is “adamw8bit”, but with memory.mode {mode} the update is made by the CPU, where it saves "
+        "nothing; use adamw, or memory.mode 48gb."
+    )
+    assert settings(optimizer={"name": "adamw8bit"}, memory={"mode": "48gb"}).optimizer.name == "adamw8bit"
+
+
+def test_the_modes_that_update_on_the_cpu_are_those_of_the_recipes():
+    assert tuple(name for name, recipe in RECIPES.items() if not recipe.trained_on_device) == UPDATED_ON_CPU
 
 
 def test_a_kept_hoi_stream_needs_one():

@@ -47,7 +47,7 @@ def everything_changed():
                    "schedule": "cosine", "warmup": 3, "clip_norm": 0.0, "accumulation": 4, "ema": 0.99},
         run={"name": "soap-2.b", "steps": 50, "seed": 2**63 - 1, "save_every": 7, "keep_last": 0, "validate_every": 5,
              "sample_every": 6, "sample_steps": 4, "resume": False, "keep_hoi": True, "official_names": True},
-        memory={"mode": "24gb"},
+        memory={"mode": "48gb"},
     )  # fmt: skip
 
 
