@@ -63,17 +63,19 @@ class PinnedMemory:
 
     def keep(self, tensor: Tensor) -> Tensor:
         """A copy that lies here for good."""
-        return self._copy(tensor)[0]
+        return self._copy(tensor)[0] if tensor.nbytes else tensor
 
     def lend(self, tensor: Tensor) -> Lent:
         """A copy that lies here for as long as somebody holds what is given."""
+        if not tensor.nbytes:  # PyTorch's checkpoint keeps such a one as well
+            return Lent(tensor.device, tensor)
         copy, free, span = self._copy(tensor)
         lent = Lent(tensor.device, copy)
         weakref.finalize(lent, self._give, free, span).atexit = False
         return lent
 
     def _copy(self, tensor: Tensor) -> tuple[Tensor, Spans, Span]:
-        size = max(-(-tensor.nbytes // ALIGNED), 1) * ALIGNED
+        size = -(-tensor.nbytes // ALIGNED) * ALIGNED
         number, start = self._take(size)
         place = self._pieces[number].data[start : start + tensor.nbytes]  # autograd is to take each for memory apart
         copy = place.view(tensor.dtype).view(tensor.shape)
@@ -90,7 +92,7 @@ class PinnedMemory:
                 if end - start >= size:
                     spans[index : index + 1] = [(start + size, end)] if end - start > size else []
                     return number, start
-        whole = max(power_of_two(size), min(self.allocated, LARGEST_PIECE))
+        whole = power_of_two(max(size, min(self.allocated, LARGEST_PIECE)))
         self._pieces.append(self._allocate(whole))
         self._free.append([(size, whole)] if whole > size else [])
         return len(self._pieces) - 1, 0

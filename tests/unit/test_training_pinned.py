@@ -30,6 +30,7 @@ def counted(sizes):
 @pytest.mark.parametrize(
     ("shapes", "dtype", "largest"),
     [
+        ([(3,), *BETWEEN[::2]], torch.bfloat16, 15.6e9),
         (BETWEEN, torch.bfloat16, 26.0e9),
         (ONE_BLOCK * 36, torch.bfloat16, 28.0e9),
         (ONE_BLOCK * 36, torch.float8_e4m3fn, 15.1e9),
