@@ -6,14 +6,14 @@ import pytest
 
 RUN_LIMIT = 240
 TOGGLE = "Comfy.ToggleLinear"
-KNOWN = "name => app.extensionManager.command.commands.some(({ id }) => id === name)"
+FIRST = (1, 42)  # older pages do not read what a workflow says of it
 SET = ("person", "product", "speech", "prompts", "size")
 
 
 def test_makes_a_video_in_app_mode(bench, page, tiny_workflow, tmp_path):
-    bench.open(tiny_workflow("cointeract_ad"))
-    if not page.evaluate(KNOWN, TOGGLE):
+    if bench.frontend < FIRST:
         pytest.skip("This page has no app mode.")
+    bench.open(tiny_workflow("cointeract_ad"))
     bench.forget()
     page.evaluate("name => app.extensionManager.command.execute(name)", TOGGLE)
     panel = page.locator("[data-testid=linear-right-panel]")

@@ -57,6 +57,7 @@ def test_makes_a_video_from_the_page(renderer, bench, page, listed, server, tmp_
     import probe_video
     import tiny_models
 
+    bench.leave_out_of_old_vue_nodes(renderer, "the blueprint")
     page.evaluate("graph => app.loadGraphData(graph)", EMPTY)
     page.wait_for_timeout(500)
     page.mouse.dblclick(900, 500)

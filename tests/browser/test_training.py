@@ -40,8 +40,12 @@ def workflow(repo):
 def set_values(page, values):
     """Fill in widgets as the page holds them, by node type and name."""
     page.evaluate(
-        """values => { for (const node of app.graph._nodes) for (const [name, value] of
-        Object.entries(values[node.type] ?? {})) node.widgets.find(w => w.name === name).value = value }""",
+        """values => { for (const node of app.graph._nodes)
+        for (const [name, value] of Object.entries(values[node.type] ?? {})) {
+            const widget = node.widgets.find(w => w.name === name);
+            widget.value = value;
+            widget.callback?.(value, app.canvas, node);
+        } }""",
         values,
     )
 
