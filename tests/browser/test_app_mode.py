@@ -16,15 +16,14 @@ def test_makes_a_video_in_app_mode(bench, page, tiny_workflow, tmp_path):
     bench.open(tiny_workflow("cointeract_ad"))
     bench.forget()
     page.evaluate("name => app.extensionManager.command.execute(name)", TOGGLE)
-    panel = page.locator("[data-testid=linear-right-panel]")
     for name in SET:
-        panel.get_by_text(name, exact=True).first.wait_for(state="attached", timeout=20_000)
+        page.get_by_text(name, exact=True).first.wait_for(state="attached", timeout=20_000)
     before = set(bench.get("/history"))
     page.wait_for_timeout(2000)
     tour = page.get_by_role("button", name="Skip")
     if tour.count():
         tour.first.click()
-    panel.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).locator("visible=true").first.click()
     entry = bench.wait_for_run(before, RUN_LIMIT)
     assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
     page.wait_for_selector("[data-testid=linear-video-output], video", state="attached", timeout=20_000)

@@ -58,12 +58,15 @@ def test_makes_a_video_from_the_page(renderer, bench, page, listed, server, tmp_
     import tiny_models
 
     bench.leave_out_of_old_vue_nodes(renderer, "the blueprint")
+    page.wait_for_load_state("networkidle")  # it fetches blueprints last
     page.evaluate("graph => app.loadGraphData(graph)", EMPTY)
     page.wait_for_timeout(500)
     page.mouse.dblclick(900, 500)
-    page.wait_for_timeout(1000)
+    page.wait_for_function("() => document.activeElement.tagName === 'INPUT'", timeout=10_000)
     page.keyboard.type(blueprint_graph.NAME[:30])
-    page.wait_for_timeout(1500)
+    found = "name => document.body.innerText.includes(name)"
+    page.wait_for_function(found, arg=blueprint_graph.NAME, timeout=10_000)
+    page.wait_for_timeout(500)
     page.keyboard.press("Enter")
     page.wait_for_timeout(1000)
     page.mouse.click(900, 400)  # newer pages let it hang at the mouse until then
