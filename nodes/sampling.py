@@ -8,13 +8,15 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..cointeract_core.clips.scene import build_scene
 from ..cointeract_core.constants import DEFAULT_CFG, DEFAULT_SHIFT, DEFAULT_STEPS
+from ..cointeract_core.errors import InputError
 from ..cointeract_core.host.check_files import check_model, check_vae
 from ..cointeract_core.host.finish import finished_audio, finished_images
 from ..cointeract_core.host.generate import generate_video
-from ..cointeract_core.host.output import output_location
+from ..cointeract_core.host.output import check_prefix, output_location
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
 from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
+from ..cointeract_core.host.workflow import widget_values
 from .types import (
     CATEGORY,
     ClipContext,
@@ -94,7 +96,10 @@ class Sampler(io.ComfyNode):
                     )
                 ),
                 io.String.Input(
-                    "filename_prefix", default="CoInteract/ad", tooltip="Name of the mp4 below the output folder."
+                    "filename_prefix",
+                    default="CoInteract/ad",
+                    tooltip="Name of the mp4 below the output folder; %date:yyyy-MM-dd%, %width% and %Node.widget% are "
+                    "replaced.",
                 ),
                 advanced(
                     io.Float.Input(
@@ -109,9 +114,20 @@ class Sampler(io.ComfyNode):
                 ),
             ],
             outputs=[VideoClips.Output(display_name="clips")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: Any = None) -> bool | str:
+        """Refuse a file name that cannot be used before anything in the workflow runs; None where it is wired."""
+        if not isinstance(filename_prefix, str):
+            return True
+        try:
+            check_prefix(filename_prefix)
+        except InputError as error:
+            return str(error)
+        return True
 
     @classmethod
     def execute(
@@ -147,6 +163,7 @@ class Sampler(io.ComfyNode):
             filename_prefix=filename_prefix,
             node_id=cls.hidden.unique_id,
             speech_to_face=speech_to_face,
+            value_of=widget_values(cls.hidden.prompt, cls.hidden.extra_pnginfo),
         )
         return io.NodeOutput(video)
 

@@ -33,6 +33,7 @@ def generate_video(
     filename_prefix: str,
     node_id: str | None = None,
     speech_to_face: bool = False,
+    value_of: Callable[[str, str], object] = lambda _node, _name: None,
 ) -> FinishedVideo:
     """Sample, decode and write every clip of a scene.
 
@@ -45,9 +46,10 @@ def generate_video(
         filename_prefix: where below the host's output folder the mp4 goes.
         node_id: node that shows progress.
         speech_to_face: keep speech to the face (`clip_conditions`).
+        value_of: values of the workflow's nodes, for `filename_prefix`.
 
     Raises:
-        InputError: the card is too small for the video's size.
+        InputError: the prefix names no file, or the card is too small for the video's size.
     """
     warn_of_new_host()
     plan = scene.speech.plan
@@ -57,7 +59,7 @@ def generate_video(
     progress = RunProgress(model, len(plan.clips), len(sigmas) - 1, node_id)
     size = scene.person.size
     progress.say(room)
-    path, work = new_video_paths(filename_prefix, size.width, size.height)
+    path, work = new_video_paths(filename_prefix, size.width, size.height, value_of)
     writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
 
     def announced(what: str, work_on: Callable[..., Tensor]) -> Callable[..., Tensor]:

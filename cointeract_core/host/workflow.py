@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ AUDIO_LOADER, AUDIO_INPUT = "AudioEncoderLoader", "audio_encoder_name"
 IMAGE_LOADERS, MASK_LOADER, IMAGE_INPUT = ("LoadImage", "LoadImageOutput"), "LoadImageMask", "image"
 PAINTED = "clipspace/"  # where the page keeps pictures from its mask editor, whose opacity is what was painted
 LM_HEAD = "lm_head.weight"
+SEARCH_NAME = "Node name for S&R"  # a property of nodes on the page
 
 
 def audio_encoder_file(prompt: dict[str, Any] | None, node_id: str | None, name: str = "audio_encoder") -> str | None:
@@ -71,6 +73,42 @@ def _source(prompt: dict[str, Any] | None, node_id: str | None, name: str) -> tu
         return "", {}, 0
     source = (prompt or {}).get(str(link[0]), {})
     return source.get("class_type", ""), source.get("inputs", {}), link[1]
+
+
+def widget_values(prompt: Mapping[str, Any] | None, page: Any) -> Callable[[str, str], object]:
+    """Look up what ``%Node.widget%`` stands for, as ComfyUI's page does for its own save nodes.
+
+    A node is called by its “Node name for S&R”, which is its class unless the user changed it, or by its title.
+
+    Args:
+        prompt: the workflow in the host's API form.
+        page: what the page sends along with a prompt, a hidden input too; only that knows names the user changed.
+
+    Returns:
+        a function of node and widget; its answer is None where there is no such node, or where its value is wired.
+    """
+    drawn = {str(node.get("id")): node for node in _nodes_of(page)}
+    known = {key: node for key, node in (prompt or {}).items() if isinstance(node, dict)}
+
+    def search_name(key: str) -> object:
+        own = (drawn.get(key, {}).get("properties") or {}).get(SEARCH_NAME)
+        return own or known[key].get("class_type")
+
+    def title(key: str) -> object:
+        return drawn.get(key, {}).get("title") or (known[key].get("_meta") or {}).get("title")
+
+    def value_of(name: str, widget: str) -> object:
+        keys = [key for key in known if search_name(key) == name] or [key for key in known if title(key) == name]
+        value = (known[keys[0]].get("inputs") or {}).get(widget) if keys else None
+        return value if isinstance(value, str | int | float) else None
+
+    return value_of
+
+
+def _nodes_of(page: Any) -> list[dict[str, Any]]:
+    workflow = page.get("workflow") if isinstance(page, Mapping) else None
+    nodes = workflow.get("nodes") if isinstance(workflow, Mapping) else None
+    return [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
 
 
 def audio_encoder_vocabulary(file_name: str | None) -> int | None:
