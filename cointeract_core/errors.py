@@ -18,6 +18,10 @@ class InputError(CoInteractError):
     """A value a user wired or typed in cannot be used."""
 
 
+class ResultError(CoInteractError):
+    """What a model computed cannot be used."""
+
+
 class ModelFileError(CoInteractError):
     """A model file is missing, damaged, or of another model."""
 

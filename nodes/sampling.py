@@ -16,7 +16,7 @@ from ..cointeract_core.host.output import check_prefix, output_location
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
 from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
-from ..cointeract_core.host.workflow import widget_values
+from ..cointeract_core.host.workflow import model_files, widget_values
 from .types import (
     CATEGORY,
     ClipContext,
@@ -164,6 +164,7 @@ class Sampler(io.ComfyNode):
             node_id=cls.hidden.unique_id,
             speech_to_face=speech_to_face,
             value_of=widget_values(cls.hidden.prompt, cls.hidden.extra_pnginfo),
+            files=model_files(cls.hidden.prompt, cls.hidden.unique_id, "model"),
         )
         return io.NodeOutput(video)
 
@@ -280,10 +281,15 @@ class DecodeClip(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE."),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The frames this clip adds to the video.")],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
     def execute(cls, latent: Any, clip: Any, vae: Any) -> io.NodeOutput:
         """Decode the clip."""
         check_vae(vae)
-        return io.NodeOutput(decode_clip(vae, latent["samples"], clip))
+        files = model_files(cls.hidden.prompt, cls.hidden.unique_id, "latent")
+        frames, warning = decode_clip(vae, latent["samples"], clip, files)
+        if warning is not None:
+            show_text(cls.hidden.unique_id, warning)
+        return io.NodeOutput(frames)

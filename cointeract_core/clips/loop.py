@@ -16,6 +16,7 @@ from ..conditioning.images import quantise_8bit
 from ..conditioning.motion import last_motion
 from ..constants import CLIP_FRAMES
 from .plan import ClipPlan, VideoPlan
+from .watch import check_finite
 
 Sample = Callable[[ClipPlan, "Tensor | None"], Tensor]
 Decode = Callable[[Tensor, int], Tensor]  # latents, and how many of the last frames are wanted
@@ -46,8 +47,14 @@ def decode_target(target: Tensor, before: Tensor, decode: Decode) -> Tensor:
 
     Returns:
         `[80, H, W, 3]` in 0-1.
+
+    Raises:
+        ResultError: latents or frames that are not numbers.
     """
-    return decode(torch.cat([before.to(target), target], dim=2), CLIP_FRAMES)
+    check_finite(target, "the latents of the clip")
+    frames = decode(torch.cat([before.to(target), target], dim=2), CLIP_FRAMES)
+    check_finite(frames, "the frames of the clip")
+    return frames
 
 
 def run_clips(
@@ -71,6 +78,9 @@ def run_clips(
         decode: the last frames `[F, H, W, 3]` of latents, in 0-1.
         encode: frames to latents.
         eight_bit_hand_over: cut frames to 8 bits before they go anywhere, as the authors' program does.
+
+    Raises:
+        ResultError: latents, frames or motion frames that are not numbers.
     """
     motion: Tensor | None = None
     for clip in plan.clips:
@@ -80,4 +90,5 @@ def run_clips(
             frames = quantise_8bit(frames)
         if clip.index + 1 < len(plan.clips):
             motion = encode(last_motion(frames))
+            check_finite(motion, "the motion frames of the next clip")
         yield FinishedClip(clip, target, frames[: clip.keep_frames])

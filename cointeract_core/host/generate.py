@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from ..clips.loop import run_clips
 from ..clips.parts import ClipScene, FinishedVideo
+from ..clips.watch import one_colour
 from ..clips.writer import ClipWriter
 from ..constants import VIDEO_FPS
+from ..errors import ResultError
+from .blame import suspicion
 from .decode import end_decoder
 from .encode import encode_frames
 from .memory import check_room, forward_memory
@@ -34,6 +37,7 @@ def generate_video(
     node_id: str | None = None,
     speech_to_face: bool = False,
     value_of: Callable[[str, str], object] = lambda _node, _name: None,
+    files: Sequence[str] = (),
 ) -> FinishedVideo:
     """Sample, decode and write every clip of a scene.
 
@@ -47,9 +51,11 @@ def generate_video(
         node_id: node that shows progress.
         speech_to_face: keep speech to the face (`clip_conditions`).
         value_of: values of the workflow's nodes, for `filename_prefix`.
+        files: names of the model's files, for errors.
 
     Raises:
         InputError: the prefix names no file, or the card is too small for the video's size.
+        ResultError: a step or clip made something else than numbers; the clips before it are kept.
     """
     warn_of_new_host()
     plan = scene.speech.plan
@@ -77,8 +83,21 @@ def generate_video(
         encode=announced("encoding motion frames", partial(encode_frames, vae)),
         eight_bit_hand_over=scene.speech.reference_behaviour,
     )
-    for clip in clips:
-        writer.add(clip.frames)
-        log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), writer.path)
-    progress.say(f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {writer.path.name}")
+    told = []
+    try:
+        for clip in clips:
+            writer.add(clip.frames)
+            log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), writer.path)
+            if one_colour(clip.frames):
+                told.append(f"clip {clip.plan.index + 1} is one colour from edge to edge")
+                log.warning("%s: look at the model, its LoRAs and the VAE", told[-1])
+    except ResultError as error:
+        number = len(writer.clip_files) + 1
+        kept = f"{writer.frames} frames of the clips before are in {writer.path.name}" if writer.frames else "nothing"
+        raise ResultError(
+            f"In clip {number} of {len(plan.clips)} {error}, but numbers were expected; {suspicion(patcher, files)}; "
+            f"kept: {kept}."
+        ) from error
+    done = f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {writer.path.name}"
+    progress.say("; ".join([done, *told]))
     return FinishedVideo(writer.path, writer.frames, writer.clip_files, scene.speech)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..clips.parts import ClipScene
 from ..clips.plan import ClipPlan
 from ..clips.schedule import negative_floor, published_sigmas
+from ..clips.watch import StepWatch
 from ..constants import TIMESTEPS
 from .cache import cache_per_run
 from .conds import ClipConditions, clip_conditions
@@ -130,20 +131,30 @@ def sample_clip(
 
     Raises:
         InputError: `negative_until` is outside 0-1.
+        ResultError: a step made something else than numbers.
     """
     floor = negative_floor(sigmas, settings.negative_until)
     guider = comfy.samplers.CFGGuider(patcher) if floor is None else PartlyGuided(patcher, floor)
     guider.set_conds(conditions.positive, conditions.negative)
     guider.set_cfg(settings.cfg)
-    return guider.sample(
+    watch = StepWatch()
+
+    def after_step(step: int, denoised: Tensor, noisy: Tensor, steps: int) -> None:
+        watch.look(step + 1, denoised)
+        if callback is not None:
+            callback(step, denoised, noisy, steps)
+
+    latents = guider.sample(
         clip_noise(conditions.latent, seed),
         conditions.latent,
         comfy.samplers.sampler_object(settings.sampler),
         sigmas,
-        callback=callback,
+        callback=after_step,
         disable_pbar=True,
         seed=seed,
     )
+    watch.judge()
+    return latents
 
 
 def clip_sampler(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ from torch import Tensor
 from ..clips.loop import decode_target
 from ..clips.parts import ClipScene
 from ..clips.plan import ClipPlan
+from ..clips.watch import check_finite, one_colour
 from ..conditioning.motion import last_motion
 from ..constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS
-from ..errors import InputError
+from ..errors import InputError, ResultError
+from .blame import suspicion
 from .check_files import check_vae
 from .conds import ClipConditions, clip_conditions
 from .decode import decode_last
@@ -70,14 +73,23 @@ def _motion(scene: ClipScene, clip: int, vae: Any, frames: Tensor | None) -> Ten
             f"previous_frames is {width}x{height}, but the person reference is {size}; "
             "wire the images of the clip before."
         )
-    return encode_frames(vae, last_motion(frames))
+    motion = encode_frames(vae, last_motion(frames))
+    try:
+        check_finite(motion, "the motion frames")
+    except ResultError as error:
+        raise InputError(f"From previous_frames {error}; wire frames that are whole.") from error
+    return motion
 
 
-def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:
-    """Frames a sampled clip adds to the video, `[keep, H, W, 3]`.
+def decode_clip(vae: Any, target: Tensor, context: ClipContext, files: Sequence[str] = ()) -> tuple[Tensor, str | None]:
+    """Frames a sampled clip adds to the video, `[keep, H, W, 3]`, and a warning where they show nothing.
+
+    Args:
+        files: names of the model files behind the latent, for errors.
 
     Raises:
         InputError: a latent of another shape than Clip Conditioning gave.
+        ResultError: latents or frames that are not numbers.
     """
     before = context.before
     expected = (1, LATENT_CHANNELS, CLIP_TARGET_LATENTS, *before.shape[-2:])
@@ -86,4 +98,11 @@ def decode_clip(vae: Any, target: Tensor, context: ClipContext) -> Tensor:
             f"latent has shape {tuple(target.shape)}, but clip expects {expected}; "
             "sample the latent that Clip Conditioning gives."
         )
-    return decode_target(target, before, partial(decode_last, vae))[: context.plan.keep_frames]
+    try:
+        frames = decode_target(target, before, partial(decode_last, vae))[: context.plan.keep_frames]
+    except ResultError as error:
+        raise ResultError(
+            f"In Decode Clip {error}, but numbers were expected; {suspicion(None, files)}; kept: nothing."
+        ) from error
+    warning = "the clip is one colour from edge to edge: look at the model, its LoRAs and the VAE"
+    return frames, warning if one_colour(frames) else None

@@ -13,8 +13,10 @@ import torch
 from ..clips.loop import decode_target
 from ..clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
 from ..clips.plan import plan_video
+from ..clips.watch import one_colour
 from ..clips.writer import ClipWriter
 from ..constants import CLIP_TARGET_LATENTS, DEFAULT_CFG, DEFAULT_SHIFT, TEMPORAL_STRIDE
+from ..errors import ResultError
 from ..training.cache import SampleCache, SampleKeys
 from ..training.footage import read_audio
 from ..training.memory import Memory
@@ -60,10 +62,19 @@ class SampleMaker:
         self._settings = SampleSettings(SEED, steps, DEFAULT_CFG, DEFAULT_SHIFT, "euler", PUBLISHED_SCHEDULE)
 
     def make(self, step: int) -> Path:
-        """Write ``samples/step_00000100.mp4`` and give its path."""
+        """Write ``samples/step_00000100.mp4`` and give its path.
+
+        Raises:
+            ResultError: the model makes something else than numbers.
+        """
         try:
             with torch.no_grad():  # the host moves weights, and those of inference mode cannot be trained again
                 frames = self._frames()
+        except ResultError as error:
+            raise ResultError(
+                f"In the sample video of step {step} {error}, but numbers were expected; go on from a state before "
+                "this step with a lower learning_rate; kept: the saved states of the run."
+            ) from error
         finally:
             comfy.model_management.unload_all_models()
             self._memory.place()
@@ -76,6 +87,8 @@ class SampleMaker:
         writer.add(frames)
         for left in (*writer.clip_files, work):
             left.unlink() if left.is_file() else left.rmdir()
+        if one_colour(frames):
+            log.warning("The sample of step %d is one colour from edge to edge: look at the run's curves", step)
         log.info("A sample of step %d is in %s", step, path)
         return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ..media.picture import read_picture
 AUDIO_LOADER, AUDIO_INPUT = "AudioEncoderLoader", "audio_encoder_name"
 IMAGE_LOADERS, MASK_LOADER, IMAGE_INPUT = ("LoadImage", "LoadImageOutput"), "LoadImageMask", "image"
 PAINTED = "clipspace/"  # where the page keeps pictures from its mask editor, whose opacity is what was painted
+MODEL_SUFFIXES = (".safetensors", ".sft", ".gguf", ".pt", ".ckpt")
+OTHER_MODELS = re.compile(r"vae|clip|text|audio")  # inputs with models that are no part of the MODEL
 LM_HEAD = "lm_head.weight"
 SEARCH_NAME = "Node name for S&R"  # a property of nodes on the page
 
@@ -103,6 +106,41 @@ def widget_values(prompt: Mapping[str, Any] | None, page: Any) -> Callable[[str,
         return value if isinstance(value, str | int | float) else None
 
     return value_of
+
+
+def model_files(prompt: Mapping[str, Any] | None, node_id: str | None, name: str) -> tuple[str, ...]:
+    """Names of model files that nodes behind input `name` of a node load, LoRAs among them; the nearest first.
+
+    Args:
+        prompt, node_id: as in `audio_encoder_file`.
+    """
+    graph = prompt or {}
+    link = ((graph.get(str(node_id)) or {}).get("inputs") or {}).get(name)
+    waiting, seen, found = [link], set(), {}
+    while waiting:
+        link = waiting.pop(0)
+        if not _is_link(link) or str(link[0]) in seen:
+            continue
+        seen.add(str(link[0]))
+        for key, value in ((graph.get(str(link[0])) or {}).get("inputs") or {}).items():
+            if _is_link(value):
+                waiting.append(value)
+            elif not OTHER_MODELS.search(key):
+                found |= dict.fromkeys(_file_names(value))
+    return tuple(found)
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int)
+
+
+def _file_names(value: Any) -> list[str]:
+    """Names of model files in a value; some packs keep several in one."""
+    if isinstance(value, str):
+        return [value] if value.lower().endswith(MODEL_SUFFIXES) else []
+    if isinstance(value, dict):
+        return [name for item in value.values() for name in _file_names(item)]
+    return []
 
 
 def _nodes_of(page: Any) -> list[dict[str, Any]]:

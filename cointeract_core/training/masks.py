@@ -21,7 +21,7 @@ from ..constants import (
     ROUTER_WEIGHTS,
     TEMPORAL_STRIDE,
 )
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..shapes import VideoSize
 
 log = logging.getLogger("cointeract")
@@ -71,7 +71,9 @@ def read_boxes(text: str | None, name: str) -> dict[str, Any]:
     if text is None or text == "":
         return {}
     if not isinstance(text, str):
-        raise InputError(f"{name} holds {text!r}, but text such as {EXAMPLE} is expected; write {{}} for no boxes.")
+        raise InputError(
+            f"{name} holds {shown(text)}, but text such as {EXAMPLE} is expected; write {{}} for no boxes."
+        )
     try:
         boxes = json.loads(text)
     except (ValueError, RecursionError) as error:  # also of numbers too long and lists too deep
@@ -165,10 +167,12 @@ def _boxes_of(value: Any, name: str, key: str) -> list[list[float]]:
         if not box:
             continue
         if not isinstance(box, list) or len(box) != 4:
-            log.warning("%s of %s is left out: %r is not a box [x1, y1, x2, y2]", name, key, box)
+            log.warning("%s of %s is left out: %s is not a box [x1, y1, x2, y2]", name, key, shown(box))
             continue
         if not all(map(is_side, box)):
-            raise InputError(f"{name} of {key} is {box}, but four numbers x1, y1, x2, y2 are expected; correct it.")
+            raise InputError(
+                f"{name} of {shown(key)} is {shown(box)}, but four numbers x1, y1, x2, y2 are expected; correct it."
+            )
         boxes.append(box)
     return boxes
 
