@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ..clips.loop import run_clips
+from ..clips.loop import FinishedClip, run_clips
 from ..clips.parts import ClipScene, FinishedVideo
 from ..clips.watch import one_colour
 from ..clips.writer import ClipWriter
@@ -83,14 +83,8 @@ def generate_video(
         encode=announced("encoding motion frames", partial(encode_frames, vae)),
         eight_bit_hand_over=scene.speech.reference_behaviour,
     )
-    told = []
     try:
-        for clip in clips:
-            writer.add(clip.frames)
-            log.info("Clip %d of %d is in %s", clip.plan.index + 1, len(plan.clips), writer.path)
-            if one_colour(clip.frames):
-                told.append(f"clip {clip.plan.index + 1} is one colour from edge to edge")
-                log.warning("%s: look at the model, its LoRAs and the VAE", told[-1])
+        told = _write(clips, writer, len(plan.clips))
     except ResultError as error:
         number = len(writer.clip_files) + 1
         kept = f"{writer.frames} frames of the clips before are in {writer.path.name}" if writer.frames else "nothing"
@@ -101,3 +95,15 @@ def generate_video(
     done = f"{writer.frames} frames, {writer.frames / VIDEO_FPS:.1f} s, in {writer.path.name}"
     progress.say("; ".join([done, *told]))
     return FinishedVideo(writer.path, writer.frames, writer.clip_files, scene.speech)
+
+
+def _write(clips: Iterable[FinishedClip], writer: ClipWriter, count: int) -> list[str]:
+    """Write clips as they are made, and tell of those that show nothing."""
+    told = []
+    for clip in clips:
+        writer.add(clip.frames)
+        log.info("Clip %d of %d is in %s", clip.plan.index + 1, count, writer.path)
+        if one_colour(clip.frames):
+            told.append(f"clip {clip.plan.index + 1} is one colour from edge to edge")
+            log.warning("%s: look at the model, its LoRAs and the VAE", told[-1])
+    return told
