@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from .speech import check_speech
 
 ROWS_ALIKE = 0.8  # of the energy of steps from sample to sample; sound in one row is far above (speech: 2 to 4)
 PARITY = 2.0  # how much odd and even steps may differ in energy in one row of sound; they are equal up to chance
+MOST_CHANNELS = 8
 FEWEST_STEPS = 1000  # samples to tell it by
 
 
@@ -27,13 +30,13 @@ def open_audio(audio: Any) -> tuple[Tensor, int, list[str]]:
         raise InputError(
             "audio is nothing, as of a video without sound, but speech is expected; load a recording with Load Audio."
         )
-    try:
-        waveform, rate = audio["waveform"], int(audio["sample_rate"])
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
+    given = [audio[name] for name in ("waveform", "sample_rate") if name in audio] if isinstance(audio, Mapping) else []
+    if len(given) < 2 or not isinstance(given[1], int | float) or not math.isfinite(given[1]):
         raise InputError(
             f"audio is a {type(audio).__name__} without a waveform and its sample rate, but an AUDIO with both is "
             "expected; wire Load Audio."
-        ) from error
+        )
+    waveform, rate = given[0], int(given[1])
     if not isinstance(waveform, Tensor) or waveform.is_complex() or waveform.dtype == torch.bool:
         what = waveform.dtype if isinstance(waveform, Tensor) else type(waveform).__name__
         raise InputError(f"audio has a waveform of {what}, but samples are expected; wire Load Audio.")
@@ -66,14 +69,16 @@ def scaled(samples: Tensor) -> Tensor:
 def _interleaved(row: Tensor) -> bool:
     """Whether samples of several channels follow each other in one row.
 
-    In sound, a sample is nearer to the next one than to that after it, and steps from even samples are as large as
-    those from odd ones; in rows with two channels one of both fails.
+    In sound, a sample is nearer to the next one than to those after it, and steps from even samples are as large as
+    those from odd ones; in rows with several channels one of both fails.
     """
     if len(row) < FEWEST_STEPS:
         return False
     row = row.double()
-    near, far = row.diff(), row[2:] - row[:-2]
-    even, odd = near[::2].square().mean(), near[1::2].square().mean()
-    if min(even, odd) * PARITY < max(even, odd):
-        return True
-    return bool(far.square().mean() < ROWS_ALIKE * near.square().mean())
+    steps = {lag: (row[lag:] - row[:-lag]).square() for lag in range(1, MOST_CHANNELS + 1)}
+    even, odd = steps[1][::2].mean(), steps[1][1::2].mean()
+    energy = {lag: step.mean().item() for lag, step in steps.items()}
+    # a voice that was recorded coarsely comes back after some samples too, but its neighbours are near
+    lags = energy if energy[1] > row.var().item() else (2,)
+    nearer = min(energy[lag] for lag in lags) < ROWS_ALIKE * energy[1]
+    return nearer or bool(min(even, odd) * PARITY < max(even, odd))

@@ -80,7 +80,7 @@ def clip(
     pixel: Fraction | None = None,
     second: bool = False,
 ) -> Path:
-    """A video with frames at these seconds, whose brightness is twice their number plus 20, and sound beside it.
+    """A video with frames at these seconds, whose luma is twice their number plus 20, and sound beside it.
 
     Args:
         sound: `[channels, samples]` float32.
@@ -97,9 +97,11 @@ def clip(
         if decoy is not None:
             decoy.disposition, stream.disposition = 0, 1
         for number, time in enumerate(times):
-            for made, level in ((decoy, 255), (stream, min(20 + 2 * number, 255))):
+            for made, level in ((decoy, 235), (stream, min(20 + 2 * number, 235))):
                 if made is not None:
-                    frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), level, np.uint8), format="rgb24")
+                    pixels = np.full((size[1] * 3 // 2, size[0]), 128, np.uint8)
+                    pixels[: size[1]] = level
+                    frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
                     frame.pts, frame.time_base = round(time / TICK), TICK
                     out.mux(made.encode(frame))
         for made in (decoy, stream):
@@ -127,4 +129,4 @@ def _picture_stream(out, size: tuple[int, int], pixel: Fraction | None):
 
 def numbers(frames) -> list[int]:
     """Which frames of a `clip` these are."""
-    return [round((level - 20) / 2) for level in (frames.mean(dim=(1, 2, 3)) * 255).tolist()]
+    return [round((level + 16 - 20) / 2) for level in (frames.mean(dim=(1, 2, 3)) * 219).tolist()]
