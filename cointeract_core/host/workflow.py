@@ -11,6 +11,7 @@ import folder_paths
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..errors import InputError
 from ..media.picture import read_picture
 
 AUDIO_LOADER, AUDIO_INPUT = "AudioEncoderLoader", "audio_encoder_name"
@@ -42,19 +43,16 @@ def loaded_transparency(prompt: dict[str, Any] | None, node_id: str | None, name
     Returns:
         `[1, H, W]`, white where the picture is transparent, as Load Image's MASK; None where nothing is transparent, or
         another node gives the picture.
-
-    Raises:
-        InputError: a file that cannot be read as a picture.
     """
     kind, inputs, slot = _source(prompt, node_id, name)
     file_name = inputs.get(IMAGE_INPUT)
     if kind not in IMAGE_LOADERS or slot != 0 or not isinstance(file_name, str) or _painted(file_name):
         return None
-    path = Path(folder_paths.get_annotated_filepath(file_name))
-    picture = read_picture(path, name) if path.is_file() else None
-    if picture is None or picture.shape[-1] != 4 or picture[..., 3].min() == 1:
-        return None
-    return 1.0 - picture[None, ..., 3]
+    try:
+        picture = read_picture(Path(folder_paths.get_annotated_filepath(file_name)), name)
+    except InputError:
+        return None  # ComfyUI opens more kinds of files than Pillow, and what it gave is checked by itself
+    return None if picture.shape[-1] != 4 or picture[..., 3].min() == 1 else 1.0 - picture[None, ..., 3]
 
 
 def is_transparency(prompt: dict[str, Any] | None, node_id: str | None, name: str = "mask") -> bool:

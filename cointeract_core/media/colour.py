@@ -22,7 +22,7 @@ OTHER_TRANSFERS = {8: "linear", 9: "logarithmic", 10: "logarithmic", 17: "SMPTE 
 HD_LINES = 720
 FULL_RANGE = 2
 HIGH_TRANSFERS = {HLG: "HLG", PQ: "PQ"}
-EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # how FFmpeg computes colours
+EXACT = "bicubic+accurate_rnd+full_chroma_int"  # how FFmpeg computes colours
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def unreadable(source: Source, why: str, what: str) -> InputError:
 
 
 def _flags(stream: Any) -> int:
-    return int(getattr(stream, "disposition", 0))
+    flags = getattr(stream, "disposition", 0)
+    return int(getattr(flags, "value", flags))  # older PyAV: a flag that is no number
 
 
 def _is_cover(stream: Any) -> bool:
