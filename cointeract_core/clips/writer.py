@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..constants import VIDEO_FPS
+from ..files import free_name, replaced
 
 VIDEO_CODEC, AUDIO_CODEC = "libx264", "aac"
 CONSTANT_QUALITY = "14"  # x264's scale; visually lossless for generated video
@@ -34,7 +35,8 @@ class ClipWriter:
     """One video file that grows by whole clips.
 
     Args:
-        path: the mp4 to write; where another run takes the name before the first clip is done, a free one beside it.
+        path: the mp4 to write; where another run takes the name before the first clip is done, or
+            a player holds the file open, a free one beside it.
         work: folder for segments and 8-bit frames; it may be emptied between clips (the host does when it starts).
         waveform: the soundtrack `[1, C, T]`.
         sample_rate: in Hz.
@@ -58,7 +60,7 @@ class ClipWriter:
         pixels = frames.detach().float().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
         self._work.mkdir(parents=True, exist_ok=True)
         if not self._clip_files:
-            self.path = _free(self.path)
+            self.path = free_name(self.path)
         name = f"{self.path.stem}.clip{len(self._clip_files):04}"
         kept = self._work / f"{name}.safetensors"
         save_file({"frames": pixels.contiguous()}, kept)
@@ -76,21 +78,9 @@ class ClipWriter:
 
         beside = self.path.with_name(f".{self._work.name}.part.mp4")  # the work folder is this run's own
         samples = round(frames * self._sample_rate / VIDEO_FPS)
-        try:
-            with av.open(str(beside), "w", options={"movflags": "+faststart"}) as out:
-                _join_parts(out, parts, self._waveform[:, :samples].numpy(), self._sample_rate)
-            beside.replace(self.path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def _free(path: Path) -> Path:
-    """`path`, or the first free name after it."""
-    free, number = path, 1
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}{number}{path.suffix}")
-    return free
+        with replaced(self.path, beside) as done, av.open(str(beside), "w", options={"movflags": "+faststart"}) as out:
+            _join_parts(out, parts, self._waveform[:, :samples].numpy(), self._sample_rate)
+        self.path = done.path
 
 
 def load_frames(clip_files: tuple[Path, ...]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ class SampleMaker:
         waveform, rate = read_audio(self._checked.row.audio)
         path = self._folder / f"step_{step:08}.mp4"
         self._folder.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # of a run that was resumed from before it
+        with suppress(PermissionError):  # held open by a player; then this one gets a name of its own
+            path.unlink(missing_ok=True)  # of a run that was resumed from before it
         work = self._folder / ".work"
         writer = ClipWriter(path, work, waveform, rate)
         writer.add(frames)
@@ -89,8 +91,8 @@ class SampleMaker:
             left.unlink() if left.is_file() else left.rmdir()
         if one_colour(frames):
             log.warning("The sample of step %d is one colour from edge to edge: look at the run's curves", step)
-        log.info("A sample of step %d is in %s", step, path)
-        return path
+        log.info("A sample of step %d is in %s", step, writer.path)
+        return writer.path
 
     def _frames(self) -> Any:
         """Frames `[4 F, H, W, 3]` of the row's first clip."""

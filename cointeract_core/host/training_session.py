@@ -177,7 +177,7 @@ def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | 
             adapter = trainer.run()
             files = _save(plan, trainer, adapter, identity) if engine.rank == 0 else []
         engine.wait()
-    name = f"{ADAPTERS}/{adapter_path(settings.run.name).name}"
+    name = f"{ADAPTERS}/{(files[0] if files else adapter_path(settings.run.name)).name}"
     return FinishedRun(tuple(files), name, run_folder(settings.run.name), trainer.step)
 
 
@@ -279,5 +279,5 @@ def _trainer(
 def _save(plan: RunPlan, trainer: Trainer, adapter: dict[str, Tensor], identity: dict[str, Any]) -> list[Path]:
     path = adapter_path(plan.settings.run.name)
     files = save_trained(adapter, path, plan.settings, step=trainer.step, rows=len(plan.rows), identity=identity)
-    log.info("The adapter of %d steps is in %s", trainer.step, path)
+    log.info("The adapter of %d steps is in %s", trainer.step, files[0])
     return files

@@ -56,13 +56,12 @@ def save_trained(
     alpha = settings.lora.alpha
     layers = [lora.module for name in kept if (lora := parse_lora(name)) is not None and lora.part == UP]
     alphas = {LoraName(layer, ALPHA).host: torch.tensor(alpha) for layer in layers}
-    save_tensors({**kept, **alphas}, path, metadata)
+    written = save_tensors({**kept, **alphas}, path, metadata)
     if not settings.run.official_names:
-        return [path]
+        return [written]
     official = path.with_name(f"{path.stem}{OFFICIAL_SUFFIX}{path.suffix}")
     lora, extras = in_authors_scale(kept, alpha / settings.lora.rank)
-    save_adapter(lora, extras, official, metadata)
-    return [path, official]
+    return [written, save_adapter(lora, extras, official, metadata)]
 
 
 def in_authors_scale(adapter: Mapping[str, Tensor], scale: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import replaced
 from .csv_text import CsvError, split_csv
 from .plot import draw_curves, save_picture
 
@@ -63,8 +63,7 @@ class CurveLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._rows = _rows_to(folder / METRICS, keep_to_step)
-        _rewrite(folder / METRICS, self._rows)
-        self._file = (folder / METRICS).open("a", encoding="utf-8", newline="")
+        self._file = _rewrite(folder / METRICS, self._rows).open("a", encoding="utf-8", newline="")
         self._events = _open_events(folder / EVENTS, keep_to_step)
 
     @property
@@ -154,14 +153,11 @@ def _rows_to(path: Path, step: int) -> list[CurveRow]:
     return [row for row in read_rows(path) if row.step <= step]
 
 
-def _rewrite(path: Path, rows: Iterable[CurveRow]) -> None:
-    """Write the file anew, beside its place first."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(",".join((STEP, *COLUMNS)) + "\n" + _lines(rows), encoding="utf-8", newline="")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _rewrite(path: Path, rows: Iterable[CurveRow]) -> Path:
+    """Write the file anew and give where it is; see `replaced`."""
+    with replaced(path) as done:
+        done.beside.write_text(",".join((STEP, *COLUMNS)) + "\n" + _lines(rows), encoding="utf-8", newline="")
+    return done.path
 
 
 def _lines(rows: Iterable[CurveRow]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import replaced
 
 Points = list[tuple[float, float]]
 Colour = tuple[int, int, int]
@@ -136,12 +136,8 @@ def save_picture(picture: Tensor, path: Path) -> None:
     """Write `[1, H, W, 3]` as a PNG, beside its place first."""
     from PIL import Image
 
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        Image.fromarray(picture[0].mul(255).round().to(torch.uint8).numpy()).save(beside, format="PNG")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replaced(path) as done:
+        Image.fromarray(picture[0].mul(255).round().to(torch.uint8).numpy()).save(done.beside, format="PNG")
 
 
 def _draw_panel(draw: Any, panel: Panel, points: Mapping[str, Points], steps: Sequence[int]) -> tuple[Axis, Axis]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .ema import AdapterEma
 from .engine import Engine
 from .fingerprint import differences
 from .optimisers import (
+    STATE_BYTES,
     averaged_weights,
     learning_rate_at,
     make_optimiser,
@@ -29,7 +30,7 @@ from .optimisers import (
 )
 from .sample import TrainingSample
 from .settings import TrainSettings
-from .state import RunState, load_state, remove_begun, save_state, states
+from .state import RunState, check_room_for_run, load_state, remove_begun, save_state, states
 from .step import OFF, draw, sample_generator, visibility_at
 from .trainable import TrainableModel
 from .validation import validation_loss
@@ -37,6 +38,7 @@ from .validation import validation_loss
 log = logging.getLogger("cointeract")
 
 STATES = "states"
+AVERAGE_BYTES = 4  # of a running average, per parameter
 BAD_GRADIENTS = 10  # so many in a row are no accident of one sample
 CURVES_OF_TIME = ("seconds", "memory_gb")  # these differ from run to run
 Sample = Callable[[], TrainingSample]
@@ -101,7 +103,7 @@ class Trainer:
             self._loop(curves)
         except self.hooks.interrupts:
             log.info("Stopped after step %d of %d", self.step, self.settings.run.steps)
-            self._save()
+            self._save_if_possible()
             raise
         finally:
             if curves is not None:
@@ -109,7 +111,7 @@ class Trainer:
                 curves.close()
         if self._skipped:
             log.warning("%d steps were left out: their gradient was no number", self._skipped)
-        self._save()
+        self._save_if_possible()
         return self.adapter()
 
     def adapter(self) -> dict[str, Tensor]:
@@ -141,7 +143,18 @@ class Trainer:
             self._restore(load_state(found[-1]), found[-1].name)
         elif self._average is not None:
             self._average.update(trained)
+        self._check_room(trained)
         self._ready, self._optimiser = self.engine.prepare(self.model, self._optimiser)
+
+    def _check_room(self, trained: Mapping[str, Tensor]) -> None:
+        run, optimizer = self.settings.run, self.settings.optimizer
+        left = run.steps - self.step
+        if left <= 0:
+            return
+        kept = STATE_BYTES[optimizer.name] + (AVERAGE_BYTES if optimizer.ema else 0)
+        size = sum(tensor.nbytes + tensor.numel() * kept for tensor in trained.values())
+        to_come = -(-left // run.save_every) if run.save_every else 1
+        check_room_for_run(self.root / STATES, size, keep=run.keep_last, to_come=to_come)
 
     def _restore(self, state: RunState, what: str) -> None:
         changed = differences(state.facts["identity"], self.identity)
@@ -235,6 +248,13 @@ class Trainer:
     def _validate(self) -> float:
         with averaged_weights(self._optimiser):
             return validation_loss(self.model.dit, self.held_out, self.settings.loss, self.hooks.to_model)
+
+    def _save_if_possible(self) -> None:
+        """At the end: where there is no room for the state, what was learnt still makes an adapter."""
+        try:
+            self._save()
+        except InputError as error:
+            log.warning("%s", error)
 
     def _save(self) -> None:
         """Write the state of the last whole step, once."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import comfy.ldm.modules.attention
 import pytest
 import torch
 
+from cointeract_pack.cointeract_core import files
 from cointeract_pack.cointeract_core.clips.schedule import timesteps
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.host import dit as dit_module
@@ -145,3 +147,44 @@ def test_a_gradient_that_is_no_number_now_and_then_stops_nothing(training_case, 
     spoil(trainer, {*range(14)} - {6})
     trainer.run()
     assert trainer.step == 14
+
+
+def trained_bytes(trainer):
+    return sum(tensor.nbytes for tensor in trainer.model.trainable().values())
+
+
+def full_disk(monkeypatch, free):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _path: SimpleNamespace(free=free()))
+
+
+def test_a_run_whose_states_find_no_room_is_refused_before_it_begins(training_case, tmp_path, monkeypatch):
+    trainer = make_trainer(training_case, tmp_path, run_settings(training_case, 6))  # 3 states, 2 of them kept
+    needed = 3 * 4 * trained_bytes(trainer)  # parameters, two moments, the average
+    full_disk(monkeypatch, lambda: needed - 1)
+    with pytest.raises(
+        InputError, match=r"^3 states of this run, which are to come, take 0\.\d GB, but only 0\.\d GB are"
+    ):
+        trainer.run()
+    assert trainer.step == 0
+    full_disk(monkeypatch, lambda: needed)
+    make_trainer(training_case, tmp_path, run_settings(training_case, 6)).run()
+
+
+def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_keeps_the_last_state(
+    training_case, tmp_path, monkeypatch
+):
+    trainer = make_trainer(training_case, tmp_path, run_settings(training_case, 6))
+    full_disk(monkeypatch, lambda: 1e12 if trainer.step < 4 else 0)
+    with pytest.raises(
+        InputError, match=r"^The state of step 4 takes 0\.\d GB, but only 0\.0 GB are free where states lies;"
+    ):
+        trainer.run()
+    assert [path.name for path in states(tmp_path / STATES)] == ["state_00000002"]
+
+
+def test_no_room_for_the_last_state_costs_no_adapter(training_case, tmp_path, monkeypatch, caplog):
+    trainer = make_trainer(training_case, tmp_path, run_settings(training_case, 3, run={"save_every": 0}))
+    full_disk(monkeypatch, lambda: 1e12 if trainer.step < 3 else 0)
+    with caplog.at_level(logging.WARNING, "cointeract"):
+        assert trainer.run()
+    assert caplog.records[-1].getMessage().startswith("The state of step 3 takes")

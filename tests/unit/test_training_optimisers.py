@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,12 +150,30 @@ def test_a_parameter_without_gradient_has_no_state_and_is_left_alone():
     assert torch.equal(training.parameters[NEVER], before)
 
 
-def test_a_state_is_a_copy():
+def test_a_state_is_written_from_the_tensors_themselves():
     training = Training(rates("adamw")).train(0, 2)
     tensors, _ = optimiser_tensors(training.optimiser)
-    kept = {name: value.clone() for name, value in tensors.items()}
-    training.train(2, 4)
-    assert unequal(kept, tensors) == []
+    held = {value.data_ptr() for state in training.optimiser.state.values() for value in state.values()}
+    assert {value.data_ptr() for value in tensors.values()} == held
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_resumed_run_holds_no_file_of_its_state(name, tmp_path):
+    """Windows removes no file that is mapped, and old states must go."""
+    folder = saved(Training(rates(name)).train(0, CUT), tmp_path)
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    training = Training(rates(name))
+    tensors = load_file(folder / "optimiser.safetensors")
+    lent = {value.untyped_storage().data_ptr() for value in tensors.values()}
+    restore_optimiser(training.optimiser, tensors, facts)
+    groups = (*training.optimiser.state.values(), *training.optimiser.param_groups)
+    held = [value for group in groups for value in group.values() if isinstance(value, torch.Tensor)]
+    assert held
+    assert not lent & {value.untyped_storage().data_ptr() for value in held}
+    del tensors
+    gc.collect()
+    if sys.platform == "linux":
+        assert str(folder) not in Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
 def test_a_state_with_a_part_missing_is_refused(tmp_path):
