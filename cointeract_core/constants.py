@@ -47,8 +47,6 @@ AUDIO_STRIDE_SAMPLES = 320  # wav2vec2: samples from one hidden state to the nex
 AUDIO_FIELD_SAMPLES = 400  # wav2vec2: samples one hidden state hears
 AUDIO_LAYERS = 25
 AUDIO_DIM = 1024
-AUDIO_PREFIX_FRAMES = 73  # the first frame repeated in front of each clip
-AUDIO_PREFIX_LATENTS = 19  # dropped again after the causal convolutions
 REFERENCE_AUDIO_WINDOW = 81  # PIPE:1602 the reference steps its audio by 81 frames, not 80
 ADALN_EPS = 1e-5
 

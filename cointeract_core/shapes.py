@@ -28,11 +28,6 @@ class VideoSize:
         """Columns of latent cells."""
         return self.width // SPATIAL_STRIDE
 
-    @property
-    def tokens_per_frame(self) -> int:
-        """Tokens of one latent frame."""
-        return (self.height // PIXELS_PER_TOKEN) * (self.width // PIXELS_PER_TOKEN)
-
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
@@ -64,11 +59,6 @@ def largest_size(width: int, height: int, max_pixels: int) -> VideoSize:
         shrink = (width * height / max_pixels) ** 0.5
         width, height = int(width / shrink), int(height / shrink)
     return VideoSize(width // PIXELS_PER_TOKEN * PIXELS_PER_TOKEN, height // PIXELS_PER_TOKEN * PIXELS_PER_TOKEN)
-
-
-def latent_frames(frames: int) -> int:
-    """Latents the VAE makes of `frames` frames: the first alone, then one per four."""
-    return (frames - 1) // TEMPORAL_STRIDE + 1
 
 
 def video_frames(latents: int) -> int:

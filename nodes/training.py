@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, LORA_RANK, TRAINING_SHIFT
 from ..cointeract_core.host.progress import show_text
-from ..cointeract_core.host.training_data import find_table, picture_of, read_training_data, table_names
+from ..cointeract_core.host.training_data import picture_of, read_training_data, table_names, table_stamp
 from ..cointeract_core.shapes import snap_size
 from ..cointeract_core.training.lora import TARGETS
 from ..cointeract_core.training.rules import row_numbers
@@ -89,9 +89,8 @@ class TrainingData(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, table: str, **_others: Any) -> str:
-        """Checks again where the table has changed."""
-        stat = find_table(table).stat()
-        return f"{stat.st_mtime_ns} {stat.st_size}"
+        """Checks again where the table or a file it names has changed."""
+        return table_stamp(table)
 
     @classmethod
     def execute(

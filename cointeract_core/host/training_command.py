@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ log = logging.getLogger("cointeract")
 
 PROCESSES = "WORLD_SIZE"  # set by accelerate launch, torchrun and others
 LOCAL_RANK = "LOCAL_RANK"  # the process's number on its machine
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
 EXTRA_PATHS = "extra_model_paths.yaml"
 
@@ -99,9 +102,9 @@ def _train(settings: Any, table: Path, cpu: bool, check_only: bool) -> int:
     if check_only:
         return 0
     engine: Engine | None = AccelerateEngine(cpu) if PROCESSES in os.environ else None
-    _stop_by_signal()
     try:
-        finished = run_training(plan, engine=engine)
+        with _stopping_by_signal():
+            finished = run_training(plan, engine=engine)
     except InterruptProcessingException:
         log.info("The run is saved: the same command goes on from here.")
         return INTERRUPTED
@@ -110,13 +113,37 @@ def _train(settings: Any, table: Path, cpu: bool, check_only: bool) -> int:
     return 0
 
 
-def _stop_by_signal() -> None:
-    """Ctrl+C and `kill` end the run at the next block of the model, with its state saved; a second Ctrl+C at once."""
+@contextmanager
+def _stopping_by_signal() -> Iterator[None]:
+    """Ctrl+C and `kill` end the run at the next block of the model, with its state saved; a second one ends it at once.
+
+    Python calls a handler only between two lines of the main thread, which waits in C++ for as long as a card runs the
+    backward pass.  So the signal's number also goes, at once, to a socket that a thread listens to.
+    """
     from comfy.model_management import interrupt_current_processing
 
+    listening, told = socket.socketpair()
+    told.setblocking(False)
+
     def stop(number: int, _frame: Any) -> None:
-        interrupt_current_processing(True)
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    def listen() -> None:
+        while number := listening.recv(1):
+            if number[0] in STOPPING:
+                interrupt_current_processing(True)
+                return
+
+    before = {number: signal.signal(number, stop) for number in STOPPING}
+    woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    thread = threading.Thread(target=listen, name="cointeract stop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        told.close()
+        thread.join()
+        listening.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..training.preflight import CheckedRow, Preflight, check_table
+from ..training.rows import parse_row, read_table
 from ..training.settings import DataSettings
 from ..training.sheet import contact_sheet
 from .progress import stop_if_interrupted
@@ -65,6 +69,24 @@ def find_table(name: str) -> Path:
             "videos beside it and refresh the page."
         )
     return path
+
+
+def table_stamp(name: str) -> str:
+    """What a check of a table stands on: the table and every file it names, by time and size.
+
+    Raises:
+        InputError: there is no such table.
+    """
+    path = find_table(name)
+    files = [path]
+    with suppress(InputError):  # of a table that cannot be read: the check says it
+        table = read_table(path)
+        files += [
+            file for number, cells in table.rows for file in parse_row(number, cells, table.folder).files.values()
+        ]
+    stats = [(str(file), file.stat()) for file in files]
+    told = [(file, stat.st_mtime_ns, stat.st_size) for file, stat in stats]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def read_training_data(settings: DataSettings, node_id: str | None) -> TrainingData:

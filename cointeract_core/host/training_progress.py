@@ -30,7 +30,7 @@ class TrainingProgress:
     """
 
     def __init__(self, name: str, steps: int, node_id: str | None, *, quiet: bool = False) -> None:
-        self._steps, self._node_id, self._quiet = steps, node_id, quiet
+        self._steps, self._node_id = steps, node_id
         self._bar = comfy.utils.ProgressBar(steps, node_id=node_id)
         self._live = None if quiet else LiveRun(name, steps, node_id)
         self._begun: tuple[int, float] | None = None  # steps and time when the first step was done

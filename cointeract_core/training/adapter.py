@@ -54,7 +54,8 @@ def save_trained(
     metadata = describe(settings, step=step, rows=rows, identity=identity, title=title or path.stem)
     path.parent.mkdir(parents=True, exist_ok=True)
     alpha = settings.lora.alpha
-    layers = [lora.module for name in kept if (lora := parse_lora(name)) is not None and lora.part == UP]
+    found = [parse_lora(name) for name in kept]
+    layers = [one.module for one in found if one is not None and one.part == UP]
     alphas = {LoraName(layer, ALPHA).host: torch.tensor(alpha) for layer in layers}
     written = save_tensors({**kept, **alphas}, path, metadata)
     if not settings.run.official_names:

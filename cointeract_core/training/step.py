@@ -170,8 +170,14 @@ def step_losses(
         router = router_loss(out.router_logits, sample.masks, class_weights)
         accuracy = router_accuracy([answer.detach() for answer in out.router_logits], sample.masks)
     total = total_loss(rgb, router, hoi_loss, router_share=loss.router, hoi_share=loss.hoi)
-    detached = (None if term is None else term.detach() for term in (rgb, hoi_loss, router))
-    return StepLosses(total, *detached, accuracy.get(ROUTER_FACE), accuracy.get(ROUTER_HAND))
+    return StepLosses(
+        total,
+        rgb=rgb.detach(),
+        hoi=None if hoi_loss is None else hoi_loss.detach(),
+        router=None if router is None else router.detach(),
+        face_accuracy=accuracy.get(ROUTER_FACE),
+        hand_accuracy=accuracy.get(ROUTER_HAND),
+    )
 
 
 def in_model_scale(sample: TrainingSample, scale: Callable[[Tensor], Tensor]) -> TrainingSample:

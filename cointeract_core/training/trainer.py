@@ -40,7 +40,6 @@ log = logging.getLogger("cointeract")
 STATES = "states"
 AVERAGE_BYTES = 4  # of a running average, per parameter
 BAD_GRADIENTS = 10  # so many in a row are no accident of one sample
-CURVES_OF_TIME = ("seconds", "memory_gb")  # these differ from run to run
 Sample = Callable[[], TrainingSample]
 
 

@@ -12,10 +12,11 @@ from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.training.engine import LocalEngine
 from cointeract_pack.cointeract_core.training.fingerprint import fingerprint
 from cointeract_pack.cointeract_core.training.state import load_state, states
-from cointeract_pack.cointeract_core.training.trainer import CURVES_OF_TIME, STATES, Hooks, Trainer, row_of
+from cointeract_pack.cointeract_core.training.trainer import STATES, Hooks, Trainer, row_of
 
 CPU = torch.device("cpu")
 ROWS = 3
+CURVES_OF_TIME = ("seconds", "memory_gb")  # these differ from run to run
 
 
 class CutError(Exception):

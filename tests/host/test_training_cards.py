@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import comfy.cli_args
 import comfy.model_management
 import comfy.ops
+import folder_paths
 import pytest
 import torch
 
@@ -183,3 +190,46 @@ def test_the_update_is_one_kernel_on_a_card_and_follows_the_parameters(monkeypat
     monkeypatch.undo()
     assert optimisers._on_a_card(parameters) is None
     assert optimisers._on_a_card([SimpleNamespace(device=torch.device("cuda", 1))]) is True
+
+
+def test_a_signal_stops_a_run_whose_main_thread_waits_outside_of_python():
+    """As it waits for a card's backward pass: no handler of Python runs until it returns."""
+    flagged = []
+
+    def watch():
+        while not comfy.model_management.processing_interrupted():
+            time.sleep(0.01)
+        flagged.append(time.monotonic())
+
+    before = [signal.getsignal(number) for number in training_command.STOPPING]
+    try:
+        with training_command._stopping_by_signal():
+            threading.Thread(target=watch, daemon=True).start()
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            hashlib.pbkdf2_hmac("sha256", b"a", b"b", 3_000_000)  # a second or more of C without the interpreter's lock
+            returned = time.monotonic()
+            time.sleep(0.1)
+        assert flagged
+        assert flagged[0] < returned - 0.1
+    finally:
+        comfy.model_management.interrupt_current_processing(False)
+    assert [signal.getsignal(number) for number in training_command.STOPPING] == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize("column", ["input_video", "audio", "person_image", "hoi_video", None])
+def test_a_file_that_was_replaced_is_checked_again(column):
+    from cointeract_pack.nodes.training import TrainingData
+
+    with tempfile.TemporaryDirectory(dir=folder_paths.get_input_directory()) as name:
+        folder = Path(name)
+        cells = {"prompt": "p", "input_video": "v.mp4", "audio": "a.wav", "person_image": "i.png", "hoi_video": "h.mp4"}
+        for file in (*list(cells.values())[1:-1], "other.txt"):
+            (folder / file).write_bytes(b"one")
+        (folder / "t.csv").write_text("\n".join(",".join(line) for line in (cells, cells.values())), encoding="utf-8")
+        table = f"{folder.name}/t.csv"
+        before = TrainingData.fingerprint_inputs(table=table, size="any")
+        (folder / "other.txt").write_bytes(b"another")
+        assert TrainingData.fingerprint_inputs(table=table, size="other") == before
+        (folder / cells.get(column, "t.csv")).write_bytes(b"another one")  # also one that was missing, or no table
+        assert TrainingData.fingerprint_inputs(table=table, size="any") != before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cointeract_pack.cointeract_core.errors import InputError
-from cointeract_pack.cointeract_core.shapes import VideoSize, largest_size, latent_frames, snap_size, video_frames
+from cointeract_pack.cointeract_core.shapes import VideoSize, largest_size, snap_size, video_frames
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,13 @@ def test_sizes_beyond_the_model_are_refused(sides):
         snap_size(*sides)
 
 
-def test_latent_cells_and_tokens():
+def test_latent_cells():
     size = VideoSize(480, 832)
-    assert (size.latent_width, size.latent_height, size.tokens_per_frame) == (60, 104, 52 * 30)
+    assert (size.latent_width, size.latent_height) == (60, 104)
 
 
 @pytest.mark.parametrize(("frames", "latents"), [(1, 1), (73, 19), (81, 21), (153, 39)])
 def test_frames_and_latents_correspond(frames, latents):
-    assert latent_frames(frames) == latents
     assert video_frames(latents) == frames
 
 
