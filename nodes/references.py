@@ -51,10 +51,10 @@ class PersonReference(io.ComfyNode):
                     tooltip="Size of the video. Choose custom to use the width and height below.",
                 ),
                 io.Int.Input(
-                    "width", default=480, min=1, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
+                    "width", default=480, min=16, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
                 ),
                 io.Int.Input(
-                    "height", default=832, min=1, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
+                    "height", default=832, min=16, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
                 ),
                 io.Combo.Input(
                     "fit",

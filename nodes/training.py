@@ -50,8 +50,8 @@ class TrainingData(io.ComfyNode):
                     default="480x832 portrait",
                     tooltip="Size the model trains at. Choose custom to use width and height below.",
                 ),
-                io.Int.Input("width", default=480, min=1, max=8192, step=16, tooltip="Used where size is custom."),
-                io.Int.Input("height", default=832, min=1, max=8192, step=16, tooltip="Used where size is custom."),
+                io.Int.Input("width", default=480, min=16, max=8192, step=16, tooltip="Used where size is custom."),
+                io.Int.Input("height", default=832, min=16, max=8192, step=16, tooltip="Used where size is custom."),
                 io.Int.Input(
                     "latents",
                     default=CLIP_TARGET_LATENTS,
