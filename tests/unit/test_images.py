@@ -58,6 +58,18 @@ def with_alpha(height: int, width: int) -> torch.Tensor:
             "image has shape (64, 64, 3), but pictures [count, height, width, 3 colours] are expected; wire an IMAGE.",
         ),
         (
+            None,
+            "image is NoneType, but a picture is expected; wire an IMAGE.",
+        ),
+        (
+            torch.full((1, 64, 64, 3), 255.0),
+            "image holds values from 255 to 255, but 0 to 1 is expected; look for the node before that made them.",
+        ),
+        (
+            torch.full((1, 64, 64, 3), -0.9),
+            "image holds values from -0.9 to -0.9, but 0 to 1 is expected; look for the node before that made them.",
+        ),
+        (
             torch.full((1, 64, 64, 3), torch.nan),
             "image holds values that are not numbers (NaN or infinity), but 0 to 1 is expected; "
             "look for the node before that made them.",
@@ -68,6 +80,11 @@ def test_unusable_pictures_are_refused(image, sentence):
     with pytest.raises(InputError) as refusal:
         check_image(image, "image")
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(("kind", "top"), [(torch.uint8, 255), (torch.int16, 32767), (torch.int32, 2**31 - 1)])
+def test_whole_numbers_of_pictures_are_scaled(kind, top):
+    assert check_image(torch.full((1, 64, 64, 3), top, dtype=kind), "image").eq(1).all()
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(1, 3), (3, 3), (4, 4)])

@@ -110,6 +110,13 @@ def test_a_picture_keeps_its_transparency_and_its_turn(tmp_path):
     assert read_picture(tmp_path / "phone.jpg", "person_image").shape == (40, 20, 3)
 
 
+def test_grey_of_16_bits_is_scaled(tmp_path):
+    Image.fromarray(np.full((20, 30), 32768, np.uint16)).save(tmp_path / "grey.png")
+    picture = read_picture(tmp_path / "grey.png", "product_image")
+    assert picture.shape == (20, 30, 3)
+    assert picture.mean() == pytest.approx(0.5, abs=0.003)
+
+
 def test_a_video_that_breaks_off_is_refused(clip_folder):
     with pytest.raises(InputError) as refusal:
         read_frames(clip_folder.path / "clip.mp4", [0, 81], SMALL)
