@@ -18,7 +18,9 @@ UNKNOWN = (0, 2)  # of a matrix, transfer or primaries: 0 is reserved or RGB, 2 
 # FFmpeg's numbers (ISO/IEC 23091-2) and the names its scale filter reads
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp", 15: "IPT (Dolby Vision profile 5)"}
-OTHER_TRANSFERS = {8: "linear", 9: "logarithmic", 10: "logarithmic", 17: "SMPTE ST 428"}
+SDR_TRANSFERS = (1, 4, 5, 6, 7, 11, 12, 13, 14, 15)  # all within a few percent of BT.709 on a display
+OTHER_TRANSFERS = {8: "linear light", 9: "logarithmic light", 10: "logarithmic light", 17: "SMPTE ST 428 light"}
+NO_PRIMARIES = 10  # XYZ of cinemas
 HD_LINES = 720
 FULL_RANGE = 2
 HIGH_TRANSFERS = {HLG: "HLG", PQ: "PQ"}
@@ -67,19 +69,25 @@ def read_colours(name: str, frame: Any, context: Any) -> Colours:
     form = frame.format.name
     matrix = _tag(frame, context, "colorspace")
     transfer = _tag(frame, context, "color_trc")
-    if matrix in OTHER_MATRICES or transfer in OTHER_TRANSFERS:
-        what = OTHER_MATRICES.get(matrix) or f"{OTHER_TRANSFERS[transfer]} light"
+    primaries = _tag(frame, context, "color_primaries")
+    what = None
+    if matrix not in (*MATRICES, *UNKNOWN):
+        what = OTHER_MATRICES.get(matrix, f"matrix {matrix}")
+    elif transfer not in (*SDR_TRANSFERS, *HIGH_TRANSFERS, *UNKNOWN):
+        what = OTHER_TRANSFERS.get(transfer, f"transfer {transfer}")
+    elif primaries == NO_PRIMARIES:
+        what = "XYZ"
+    if what is not None:
         raise InputError(
             f"{name} has colours in {what}, but BT.601, BT.709 or BT.2020, with HLG and PQ, can be read; export it "
             "again as SDR BT.709."
         )
     guess = "bt709" if frame.height >= HD_LINES else "bt601"
+    if transfer in HIGH_TRANSFERS:  # ITU-R BT.2100 knows no other primaries
+        guess, primaries = "bt2020", BT2020 if primaries in UNKNOWN else primaries
     span = _tag(frame, context, "color_range")
-    rgb = bool(frame.format.is_rgb)
-    return Colours(
-        MATRICES.get(matrix, guess), rgb or span == FULL_RANGE or form.startswith("yuvj"), transfer,
-        _tag(frame, context, "color_primaries"),
-    )  # fmt: skip
+    full = bool(frame.format.is_rgb) or span == FULL_RANGE or form.startswith("yuvj")
+    return Colours(MATRICES.get(matrix, guess), full, transfer, primaries)
 
 
 def _tag(frame: Any, context: Any, name: str) -> int:

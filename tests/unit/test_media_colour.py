@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import av
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import torch
 
 from cointeract_pack.cointeract_core.clips.writer import ClipWriter
 from cointeract_pack.cointeract_core.errors import InputError
+from cointeract_pack.cointeract_core.media.colour import read_colours
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.training.footage import probe_video, read_frames
 from cointeract_pack.tests.unit.media_files import (
@@ -139,6 +143,31 @@ def test_colours_nobody_can_convert_are_named(tmp_path):
         "“linear.mp4” has colours in linear light, but BT.601, BT.709 or BT.2020, with HLG and PQ, can be read; export "
         "it again as SDR BT.709."
     )
+
+
+@pytest.mark.parametrize(
+    ("tags", "named"),
+    [
+        ({"colorspace": 8}, "YCgCo"),
+        ({"colorspace": 14}, "ICtCp"),
+        ({"colorspace": 15}, "IPT (Dolby Vision profile 5)"),
+        ({"colorspace": 12}, "matrix 12"),
+        ({"color_trc": 9}, "logarithmic light"),
+        ({"color_trc": 17}, "SMPTE ST 428 light"),
+        ({"color_primaries": 10}, "XYZ"),
+    ],
+)
+def test_each_of_them_is_named(tags, named):
+    frame = SimpleNamespace(format=SimpleNamespace(name="yuv420p", is_rgb=False), height=1080, **tags)
+    with pytest.raises(InputError, match=re.escape(f"has colours in {named}, but")):
+        read_colours("it", frame, SimpleNamespace())
+
+
+@pytest.mark.parametrize("high", [HLG, PQ])
+def test_high_dynamic_range_without_primaries_is_bt2020(high):
+    frame = SimpleNamespace(format=SimpleNamespace(name="yuv420p10le", is_rgb=False), height=1080, color_trc=high)
+    found = read_colours("it", frame, SimpleNamespace())
+    assert (found.matrix, found.primaries, found.full) == ("bt2020", 9, False)
 
 
 def written(tmp_path):
