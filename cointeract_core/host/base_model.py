@@ -16,6 +16,7 @@ from ..constants import AUDIO_INJECT_LAYERS, CLIP_TARGET_LATENTS, MOTION_1X_LATE
 from .dit import CoInteractDiT
 from .fp8 import FP8
 from .skeleton import model_shapes
+from .windows import WHOLE
 
 # names of our values in the host's conditioning dictionaries; the host's own names are kept where it has them
 PRODUCT, PRODUCT_SCALE, FACE_MASK = "cointeract_product", "cointeract_product_scale", "cointeract_face_mask"
@@ -97,6 +98,12 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         elif face_mask is not None:
             out["face_mask"] = comfy.conds.CONDRegular(face_mask)
         return out
+
+    def resize_cond_for_context_window(self, cond_key: str, cond_value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep newer hosts from cutting what a context window sees whole, or what the forward cuts (`windows.py`)."""
+        if cond_key in WHOLE:
+            return cond_value
+        return super().resize_cond_for_context_window(cond_key, cond_value, *args, **kwargs)
 
     def extra_conds_shapes(self, **kwargs: Any) -> dict[str, Any]:
         """Shapes that count in the host's memory estimate before anything is loaded."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..model.inputs import ClipConstants, SceneConstants
 from ..model.reuse import StepReuse
+from .windows import check_handler
 
 OPTION = "cointeract_clip_cache"
 WRAPPER_KEY = "cointeract"
@@ -115,6 +116,7 @@ def cache_per_run(patcher: Any) -> None:
 
     def run_with_cache(executor: Any, *args: Any, **kwargs: Any) -> Any:
         guider = executor.class_obj
+        check_handler(guider.model_options)
         options = guider.model_options.setdefault("transformer_options", {})
         if _weights_change(guider):
             return executor(*args, **kwargs)

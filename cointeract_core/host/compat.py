@@ -73,6 +73,8 @@ MODEL = {
     "comfy.model_base.WAN22_S2V.extra_conds_shapes": SAME,
     "comfy.model_base.WAN22_S2V.load_model_weights": "0.25: takes `assign`; handed on",
     "comfy.model_base.WAN22_S2V.memory_required": SAME,
+    "comfy.model_base.WAN22_S2V.resize_cond_for_context_window": "from 0.25 asked which conditions a context window "
+    "cuts; `windows.py` cuts speech and pose itself, for every version",
     "comfy.ops.QuantizedTensor": "from 0.25 handed over as it is; dequantised where numbers are needed",
     "comfy.ops.cast_bias_weight": "0.25: what it lends stays in video memory until `LayerWeights` hands it back",
     "comfy.ops.disable_weight_init": SAME,

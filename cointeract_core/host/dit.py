@@ -25,6 +25,7 @@ from ..model.prepare import prepare_clip
 from .cache import constants_for
 from .forms import LayerWeights, attention_with_gradient, extras_operations
 from .fp8 import ScaledExperts
+from .windows import in_window
 
 
 def stop_if_asked() -> None:
@@ -201,10 +202,11 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
             pose=_whole_patches(control_video, self.patch_size),
             face_mask=face_mask,
         )
+        clip = in_window(clip, x, options)
         constants, reuse = constants_for(options, x, lambda: prepare_clip(self, x, clip))
         timestep, gate = read_timestep(t.flatten()[: x.shape[0]])
         return forward(
-            self, x, timestep, constants, KERNELS, gate=gate, face_mask=face_mask, options=options, reuse=reuse
+            self, x, timestep, constants, KERNELS, gate=gate, face_mask=clip.face_mask, options=options, reuse=reuse
         ).video
 
 
