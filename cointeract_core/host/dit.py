@@ -42,6 +42,26 @@ class CoInteractBlock(comfy.ldm.wan.model.WanAttentionBlock):
         return run_block(self, experts, tokens, *conditions, **how)
 
 
+class FirstBlock(CoInteractBlock):
+    """As any other, with a function of its own.
+
+    PyTorch compiles eight versions of one function and then gives up.  Experts on and off, clips with motion frames
+    and without, passes in one batch and in two are that many; the first block's known attention would come on top.
+    """
+
+    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+        """See `model.block.run_block`."""
+        return run_block(self, experts, tokens, *conditions, **how)
+
+
+class LastBlock(CoInteractBlock):
+    """As any other, with a function of its own, for it leaves out what nothing reads; see `FirstBlock`."""
+
+    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+        """See `model.block.run_block`."""
+        return run_block(self, experts, tokens, *conditions, **how)
+
+
 KERNELS = Kernels(attention=optimized_attention, weights=LayerWeights, before_block=stop_if_asked)
 LEARNING_KERNELS = replace(KERNELS, attention=attention_with_gradient)
 
@@ -99,8 +119,9 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, device=device, dtype=dtype, operations=operations, **kwargs)
-        for block in self.blocks:
-            block.__class__ = CoInteractBlock  # the host's constructor does not let S2V choose
+        kinds = [FirstBlock, *[CoInteractBlock] * (len(self.blocks) - 2), LastBlock]
+        for block, kind in zip(self.blocks, kinds, strict=False):
+            block.__class__ = kind  # the host's constructor does not let S2V choose
         self.cointeract = Extras(
             self.dim,
             self.in_dim,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..constants import ROUTER_FACE
 from .inputs import AudioConstants, BlockConstants, Kernels
-from .modulation import Rows, add_gated, modulated
+from .modulation import Rows, add_gated, modulated, write_into
 from .positions import Rotation, rotate
 from .prepare import normalise_query
 
@@ -250,6 +250,6 @@ def inject_audio(
     if grad:
         return torch.cat([main[:, :split] + update, main[:, split:]], dim=1)
     out = torch.empty_like(main)
-    torch.add(main[:, :split], update, out=out[:, :split])
+    write_into(out[:, :split], torch.add, main[:, :split], update)
     out[:, split:] = main[:, split:]
     return out

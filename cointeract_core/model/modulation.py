@@ -7,6 +7,7 @@ Source: DIT:594-710.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,5 +94,13 @@ def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tenso
         sums = [torch.addcmul(x[:, part], update[:, part], gate) for part, gate in parts]
         return torch.cat(sums, dim=1) if len(sums) > 1 else sums[0]
     for part, gate in parts:
-        torch.addcmul(x[:, part], update[:, part], gate, out=update[:, part])
+        write_into(update[:, part], torch.addcmul, x[:, part], update[:, part], gate)
     return update
+
+
+def write_into(place: Tensor, function: Callable[..., Tensor], *arguments: Any) -> None:
+    """``function(*arguments, out=place)``: the same numbers where the compiler, which wants whole memory, is at work."""
+    if torch.compiler.is_compiling():
+        place.copy_(function(*arguments))
+    else:
+        function(*arguments, out=place)
