@@ -28,7 +28,7 @@ class Replacement:
 
 
 @contextmanager
-def replaced(path: Path, beside: Path | None = None) -> Iterator[Replacement]:
+def replaced(path: Path, beside: Path | None = None, *, elsewhere: bool = True) -> Iterator[Replacement]:
     """Write `beside` inside; afterwards it takes the place of `path` in one step.
 
     Windows refuses that for as long as another program holds the old file open: it is tried for a few seconds, then
@@ -37,6 +37,7 @@ def replaced(path: Path, beside: Path | None = None) -> Iterator[Replacement]:
     Args:
         path: of a file or a folder.
         beside: where to write, in the same folder; a name of this process by default.
+        elsewhere: whether another name will do; not where the file is found again by its own.
 
     Raises:
         OSError: it can be put nowhere; nothing half-written is left behind.
@@ -44,7 +45,7 @@ def replaced(path: Path, beside: Path | None = None) -> Iterator[Replacement]:
     done = Replacement(beside or path.with_name(f".{path.name}.{os.getpid()}.part"), path)
     try:
         yield done
-        done.path = _moved(done.beside, path)
+        done.path = _moved(done.beside, path, elsewhere)
     finally:
         if done.beside.is_dir():
             shutil.rmtree(done.beside, ignore_errors=True)  # a later run clears away what is in use now
@@ -75,13 +76,15 @@ def check_room(folder: Path, needed: float, what: str, remedy: str) -> None:
         )
 
 
-def _moved(beside: Path, path: Path) -> Path:
+def _moved(beside: Path, path: Path, elsewhere: bool) -> Path:
     deadline = time.monotonic() + PATIENCE
-    while not path.is_dir():  # no system puts one folder into another's place
+    while not (elsewhere and path.is_dir()):  # no system puts one folder into another's place
         try:
             return beside.replace(path)
         except PermissionError:
             if time.monotonic() > deadline:
+                if not elsewhere:
+                    raise
                 break
             time.sleep(PAUSE)
     other = free_name(path)

@@ -14,11 +14,14 @@ from .keys import lora_to_official
 FORMAT = {"format": "pt"}
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None, *, elsewhere: bool = True
+) -> Path:
     """Write a safetensors file: beside its place first, then under its name in one step.
 
     Args:
         metadata: text kept in the header.
+        elsewhere: see `replaced`.
 
     Returns:
         where it is: another name where another program held the old file open.
@@ -26,7 +29,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
     Raises:
         OSError, SafetensorError: the folder cannot be written or is full; nothing half-written is left behind.
     """
-    with replaced(path) as done:
+    with replaced(path, elsewhere=elsewhere) as done:
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(whole, done.beside, {**FORMAT, **(metadata or {})})
     return done.path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -118,32 +117,41 @@ def _stopping_by_signal() -> Iterator[None]:
     """Ctrl+C and `kill` end the run at the next block of the model, with its state saved; a second one ends it at once.
 
     Python calls a handler only between two lines of the main thread, which waits in C++ for as long as a card runs the
-    backward pass.  So the signal's number also goes, at once, to a socket that a thread listens to.
+    backward pass.  So the signal's number also goes, at once, into a pipe that a thread listens to.
     """
     from comfy.model_management import interrupt_current_processing
 
-    listening, told = socket.socketpair()
-    told.setblocking(False)
-
     def stop(number: int, _frame: Any) -> None:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        interrupt_current_processing(True)
 
-    def listen() -> None:
-        while number := listening.recv(1):
+    def listen(pipe: int) -> None:
+        while number := os.read(pipe, 1):
             if number[0] in STOPPING:
                 interrupt_current_processing(True)
                 return
 
     before = {number: signal.signal(number, stop) for number in STOPPING}
-    woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=listen, name="cointeract stop", daemon=True)
+    listening, told = os.pipe()
+    thread = threading.Thread(target=listen, args=(listening,), name="cointeract stop", daemon=True)
+    woken = signal.set_wakeup_fd(told, warn_on_full_buffer=False) if _never_waits(told) else None
     thread.start()
     try:
         yield
     finally:
-        signal.set_wakeup_fd(woken)
+        if woken is not None:
+            signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
-        told.close()
+        os.close(told)
         thread.join()
-        listening.close()
+        os.close(listening)
+
+
+def _never_waits(pipe: int) -> bool:
+    """Make writing into a pipe never wait, as Python asks for; Windows can do so from Python 3.12 on."""
+    try:
+        os.set_blocking(pipe, False)
+    except (AttributeError, OSError):
+        return False
+    return True

@@ -81,7 +81,8 @@ class SampleCache:
     def put(self, kind: str, key: str, tensors: Mapping[str, Tensor]) -> None:
         """Store a part: beside its place first, then under its name in one step."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        save_tensors({name: tensor.detach().cpu() for name, tensor in tensors.items()}, self._path(kind, key))
+        here = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+        save_tensors(here, self._path(kind, key), elsewhere=False)
 
     def load(self, checked: CheckedRow, keys: SampleKeys) -> TrainingSample:
         """A row's parts together, on the CPU.

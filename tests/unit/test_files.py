@@ -127,8 +127,11 @@ def test_a_video_that_is_watched_goes_on_under_another_name(tmp_path, monkeypatc
     assert counts == {"ad.mp4": 5, "ad2.mp4": 15}
 
 
+FACTS = {"identity": {}, "optimiser": {}}
+
+
 def made(step, value=1.0):
-    return RunState(step, {"trained": {"a": torch.full((4,), value)}, "optimiser": {}, "average": {}}, {"identity": {}})
+    return RunState(step, {"trained": {"a": torch.full((4,), value)}, "optimiser": {}, "average": {}}, FACTS)
 
 
 def test_an_old_state_in_use_costs_no_run(tmp_path, monkeypatch, caplog):
@@ -161,7 +164,7 @@ def test_the_same_step_again_beside_a_state_in_use_is_the_newer_one(tmp_path, mo
 def test_a_large_group_is_written_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(state_module, "PART_BYTES", 100)
     tensors = {f"t{number}": torch.full((number * 5,), float(number)) for number in range(1, 9)}
-    saved = save_state(tmp_path, RunState(1, {"trained": tensors, "average": {"a": torch.ones(1)}}, {}), 0)
+    saved = save_state(tmp_path, RunState(1, {"trained": tensors, "average": {"a": torch.ones(1)}}, FACTS), 0)
     assert len(list(saved.glob("trained*.safetensors"))) > 3
     read = load_state(saved).tensors
     assert read["trained"].keys() == tensors.keys()
