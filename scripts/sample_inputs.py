@@ -15,7 +15,7 @@ import shutil
 import sys
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy
@@ -29,6 +29,7 @@ FINER = 3  # pictures are drawn larger and shrunk, for smooth edges
 SECONDS = 4.2
 RATE = 44100
 FPS = 25
+BT709, LIMITED, FULL = 1, 1, 2  # FFmpeg's numbers of colours (matrix, primaries, transfer) and of ranges
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 # the first three formants of vowels in hertz, each with its loudness
@@ -215,6 +216,18 @@ def pose_frame(number: int) -> numpy.ndarray:
     return np.asarray(c.finished())
 
 
+def tag_colours(stream: Any) -> None:
+    """Let a video say that it is BT.709 in limited range, as `in_colours` makes its frames."""
+    context = stream.codec_context
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+
+
+def in_colours(frame: Any) -> Any:
+    """An RGB frame in BT.709; left to itself, the encoder takes BT.601."""
+    return frame.reformat(format="yuv420p", dst_colorspace=BT709, src_color_range=FULL, dst_color_range=LIMITED)
+
+
 def write_pose(path: Path) -> None:
     """Write the pose video."""
     import av
@@ -223,8 +236,9 @@ def write_pose(path: Path) -> None:
         stream = file.add_stream("libx264", rate=FPS)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
+        tag_colours(stream)
         for number in range(round(SECONDS * FPS)):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(pose_frame(number), format="rgb24")))
+            file.mux(stream.encode(in_colours(av.VideoFrame.from_ndarray(pose_frame(number), format="rgb24"))))
         file.mux(stream.encode())
 
 

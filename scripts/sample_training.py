@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sample_inputs import FPS, RATE, SIZE, Canvas, draw_person, draw_product, speech
+from sample_inputs import FPS, RATE, SIZE, Canvas, draw_person, draw_product, in_colours, speech, tag_colours
 
 if TYPE_CHECKING:
     import numpy
@@ -145,8 +145,9 @@ def write_video(path: Path, frames: Iterable[int], draw: Callable[[int], numpy.n
         stream = file.add_stream("libx264", rate=FPS)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
+        tag_colours(stream)
         for frame in frames:
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(draw(frame), format="rgb24")))
+            file.mux(stream.encode(in_colours(av.VideoFrame.from_ndarray(draw(frame), format="rgb24"))))
         file.mux(stream.encode())
 
 

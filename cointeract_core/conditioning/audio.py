@@ -15,7 +15,9 @@ from .speech import check_speech
 ROWS_ALIKE = 0.8  # of the energy of steps from sample to sample; sound in one row is far above (speech: 2 to 4)
 PARITY = 2.0  # how much odd and even steps may differ in energy in one row of sound; they are equal up to chance
 MOST_CHANNELS = 8
+STRANGERS = 1.5  # energy of steps by variance: 2 where neighbours have nothing in common
 FEWEST_STEPS = 1000  # samples to tell it by
+FEWEST_LARGE = 100  # of them steps of a tenth of the largest: one click or step of a signal tells nothing
 
 
 def open_audio(audio: Any) -> tuple[Tensor, int, list[str]]:
@@ -41,9 +43,8 @@ def open_audio(audio: Any) -> tuple[Tensor, int, list[str]]:
         what = waveform.dtype if isinstance(waveform, Tensor) else type(waveform).__name__
         raise InputError(f"audio has a waveform of {what}, but samples are expected; wire Load Audio.")
     waveform = waveform.detach().cpu()
-    whole = not waveform.is_floating_point()
     samples = scaled(waveform)
-    if whole and samples.ndim == 3 and samples.shape[1] == 1 and _interleaved(samples[0, 0]):
+    if samples.ndim == 3 and samples.shape[1] == 1 and _interleaved(samples[0, 0]):
         raise InputError(
             "audio holds several channels one behind the other in one row, as ComfyUI's Get Video Components gives "
             "sound of camera files, but a row for each channel is expected; load the same file with Load Audio."
@@ -76,9 +77,11 @@ def _interleaved(row: Tensor) -> bool:
         return False
     row = row.double()
     steps = {lag: (row[lag:] - row[:-lag]).square() for lag in range(1, MOST_CHANNELS + 1)}
+    if (steps[1] > 0.01 * steps[1].max()).sum() < FEWEST_LARGE:
+        return False
     even, odd = steps[1][::2].mean(), steps[1][1::2].mean()
     energy = {lag: step.mean().item() for lag, step in steps.items()}
     # a voice that was recorded coarsely comes back after some samples too, but its neighbours are near
-    lags = energy if energy[1] > row.var().item() else (2,)
+    lags = energy if energy[1] > STRANGERS * row.var().item() else (2,)
     nearer = min(energy[lag] for lag in lags) < ROWS_ALIKE * energy[1]
     return nearer or bool(min(even, odd) * PARITY < max(even, odd))

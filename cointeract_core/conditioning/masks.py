@@ -83,6 +83,9 @@ def mask_note(mask: Tensor | None, transparency: Tensor | None) -> str | None:
         said.append(f"mask keeps {_share(mask):.0%} of the picture: the product is white in it")
     if not said and (mask is not None or transparency is not None):
         return "The mask is the empty one of an opaque picture: the whole picture stays."
+    several = max((len(given) for given in (mask, transparency) if given is not None and given.ndim == 3), default=1)
+    if said and several > 1:
+        said.insert(0, f"mask holds {several} masks: the first is used")
     return f"{'; '.join(said)}." if said else None
 
 

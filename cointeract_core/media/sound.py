@@ -14,6 +14,7 @@ from ..errors import InputError
 from .container import Source, open_media, other_streams_note, played_stream, source_name, starts_at, unreadable
 
 SPEECH = "speech is expected; export it as wav"
+LONGEST_SILENCE, LONGEST_OVERLAP = 600.0, 0.5  # seconds; beyond, time stamps are damaged
 JITTER = 0.02  # seconds; time stamps of containers are rounded, and lips are not seen to be off by so little
 
 
@@ -76,23 +77,32 @@ def _placed(
     Args:
         pieces: seconds on the file's clock, or None behind the one before, and samples `[channels, samples]`.
         begin: seconds at which the picture begins; None where there is none, and the sound is its own clock.
+
+    Raises:
+        InputError: time stamps that jump far ahead, or back.
     """
     blocks: list[np.ndarray] = []
     filled, offset = 0, 0.0
-    for number, (time, samples) in enumerate(pieces):
-        if number == 0:
+    expected: int | None = None
+    for time, samples in pieces:
+        if expected is None:
             offset = 0.0 if begin is None or time is None else time - begin
             begin = begin if begin is not None else time
-        place = filled if time is None or begin is None else round((time - begin) * rate)
-        late = number == 0 or abs(place - filled) > JITTER * rate
-        if late and place > filled:
+        place = (expected or 0) if time is None or begin is None else round((time - begin) * rate)
+        if expected is not None and abs(place - expected) <= JITTER * rate:
+            place = expected
+        if place > filled + LONGEST_SILENCE * rate or (expected or place) - place > LONGEST_OVERLAP * rate:
+            raise InputError(
+                f"its sound jumps from second {filled / rate:.2f} to {place / rate:.2f}, but times that follow each "
+                "other are expected; export it as wav."
+            )
+        expected = place + samples.shape[1]
+        if place > filled:
             blocks.append(np.zeros((len(samples), place - filled), dtype=np.float32))
-            filled = place
-        elif late and place < filled:
-            samples = samples[:, filled - place :]
+        samples = samples[:, max(filled - place, 0) :]
         if samples.shape[1]:
             blocks.append(samples)
-            filled += samples.shape[1]
+        filled = max(filled, expected)
     return blocks, offset
 
 

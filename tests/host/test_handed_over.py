@@ -242,6 +242,12 @@ class TestTransparency:
         assert workflow.loaded_transparency(prompt, "1") is None
         assert workflow.loaded_transparency(None, None) is None
 
+    def test_several_masks_are_said(self, shown, opaque):
+        mask = torch.zeros(2, 120, 80)
+        mask[:, 30:90, 20:60] = 1
+        said = product(load_image(opaque)[0], mask=mask)[1]
+        assert said.startswith("mask holds 2 masks: the first is used; mask keeps 25%")
+
     def test_several_pictures_are_said(self, shown, opaque):
         image = load_image(opaque)[0].repeat(3, 1, 1, 1)
         assert product(image)[1] == "image holds 3 pictures: the first is used."

@@ -52,16 +52,30 @@ def test_whole_numbers_are_scaled_by_their_type(kind, middle, full, channels):
     ],
     ids=["same", "quieter", "one silent", "different", "opposite", "six"],
 )
-@pytest.mark.parametrize("kind", [torch.int16, torch.int32])
+@pytest.mark.parametrize("kind", [torch.int16, torch.int32, torch.float32])
 def test_channels_in_one_row_are_refused(channels, kind):
     """A camera's stereo, as ComfyUI 0.3.75 hands it on: half as fast, and an octave lower."""
-    row = whole(np.stack(channels, axis=1).reshape(-1), kind, 0, torch.iinfo(kind).max + 1)
+    row = np.stack(channels, axis=1).reshape(-1)
+    whole_kind = not kind.is_floating_point
+    row = whole(row, kind, 0, torch.iinfo(kind).max + 1) if whole_kind else torch.from_numpy(row).to(kind)
     with pytest.raises(InputError) as refusal:
         open_audio(audio(row[None, None]))
     assert str(refusal.value) == (
         "audio holds several channels one behind the other in one row, as ComfyUI's Get Video Components gives sound "
         "of camera files, but a row for each channel is expected; load the same file with Load Audio."
     )
+
+
+def test_one_row_of_sound_is_taken_as_such():
+    """Noise, clicks, steps and tones are no voices, but are in one row all the same."""
+    random = torch.Generator().manual_seed(0)
+    times = torch.arange(16000) / 16000 * 2 * torch.pi
+    step, clicks = torch.zeros(16000), torch.zeros(16000)
+    step[7001:] = 0.5
+    clicks[::1501] = 0.9
+    tones = [torch.sin(hertz * times) * 0.5 for hertz in (100, 440, 1000, 3000)]
+    for sound in (torch.randn(16000, generator=random) * 0.2, step, clicks, torch.full((16000,), 0.1), *tones):
+        assert open_audio(audio(sound[None, None], 16000))[0].shape == (1, 1, 16000)
 
 
 def test_other_precisions_and_batches():

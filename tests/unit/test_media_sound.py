@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cointeract_pack.cointeract_core.conditioning.speech import mono_at_16k
+from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.media.sound import read_sound
 from cointeract_pack.cointeract_core.training.footage import read_audio
 from cointeract_pack.tests.unit.media_files import clip
@@ -66,6 +67,25 @@ def test_a_hole_in_the_sound_is_silent(tmp_path):
     assert waveform.shape[-1] == 3 * RATE
     levels = [waveform[0, 0, second * RATE + 100 : (second + 1) * RATE - 100].mean().item() for second in range(3)]
     assert levels == pytest.approx([0.25, 0, 0.25], abs=1e-3)
+
+
+def test_damaged_time_stamps_are_named(tmp_path):
+    """A day of silence would fill the memory."""
+    import av
+
+    path = tmp_path / "jump.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for start in (0, 95000 * RATE):
+            frame = av.AudioFrame.from_ndarray(np.full((1, RATE), 8192, np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = RATE, start
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with pytest.raises(InputError) as refusal:
+        read_audio(path)
+    assert str(refusal.value) == (
+        "its sound jumps from second 1.00 to 95000.00, but times that follow each other are expected; export it as wav."
+    )
 
 
 @pytest.mark.parametrize(
