@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.training.preflight import check_table
+from cointeract_pack.tests.unit.media_files import clip
 
 SIZE = VideoSize(64, 96)
 FACE = json.dumps({"frame_2": [10, 10, 30, 40], "frame_78": [10, 10, 30, 40]})
@@ -131,3 +134,17 @@ def test_progress_is_told(clip_folder):
     table = clip_folder.table(clip_folder.row(), clip_folder.row(audio="none.wav"))
     check(table, progress=lambda done, total: told.append((done, total)))
     assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_what_files_say_is_noted(clip_folder):
+    """A phone's clip: frames at uneven times, and sound of the same file that starts late."""
+    times = [*(n / 12 for n in range(18)), *(1.5 + n / 50 for n in range(88))]
+    sound = np.full((1, 8000 * 3), 0.2, np.float32) * np.sin(np.arange(8000 * 3) / 3)
+    clip(clip_folder.path / "phone.mkv", times, sound.astype(np.float32), sound_from=0.3)
+    row = only(check(clip_folder.table(clip_folder.row(input_video="phone.mkv", audio="phone.mkv"))))
+    assert row.latents == 20
+    assert row.notes[:2] == (
+        "audio: the sound starts 0.30 s after the picture: silence stands in front of it.",
+        "input_video has no steady rate (32.41 fps in the mean): each frame is taken by its own time stamp.",
+    )
+    assert max(abs(times[index] - place / 25) for place, index in enumerate(row.plan.target)) <= 0.045
