@@ -38,6 +38,7 @@ FILES_AND_PAGE = {
 }
 LOADING = {
     "comfy.audio_encoders.audio_encoders.load_audio_encoder_from_sd": "0.25: pages its weights; 0.38: no torchaudio",
+    "comfy.float.stochastic_rounding": SAME,
     "comfy.lora.load_lora": SAME,
     "comfy.lora.model_lora_keys_unet": SAME,
     "comfy.model_detection.detect_unet_config": SAME,
@@ -103,6 +104,8 @@ MEMORY = {
     "comfy.model_management.throw_exception_if_processing_interrupted": SAME,
     "comfy.model_management.unload_all_models": "0.25: of all devices",
     "comfy.model_management.xformers_enabled": SAME,
+    "comfy.model_patcher.LowVramPatch": "0.25: no longer asks a layer for its true numbers; `fp8.py` tries that, and "
+    "then gives them",
     "comfy.model_patcher.ModelPatcher": "0.25: beside it one that pages weights by itself, told apart by "
     "`is_dynamic`; there, nothing is parked and every request is handed on (`patcher.py`)",
     "comfy.model_patcher.ModelPatcher._load_list": "0.25: takes arguments, gives longer tuples; ours finds the layer "
