@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .conditioning import PoseEncoder, PromptEncoder, SpeechEncoder
 from .loaders import LoadCoInteractModel
+from .lora import LoadCoInteractLora
 from .references import PersonReference, ProductReference
 from .sampling import ClipConditioning, Decode, DecodeClip, Sampler
 from .train_lora import TrainLora
@@ -13,6 +14,7 @@ from .training import TrainingData, TrainingSettings
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCoInteractModel,
+    LoadCoInteractLora,
     PersonReference,
     ProductReference,
     SpeechEncoder,

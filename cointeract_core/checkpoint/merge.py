@@ -116,7 +116,7 @@ def check_pair(what: str, base: Identity, adapter: Identity) -> None:
     if adapter.kind is FileKind.LORA and base.kind is FileKind.BASE:
         raise ModelFileError(
             f"{what} holds a LoRA without CoInteract's experts, but an adapter with both was expected; choose "
-            "checkpoint.safetensors here and add the LoRA with ComfyUI's Load LoRA node."
+            "checkpoint.safetensors here and add the LoRA with Load CoInteract LoRA."
         )
 
 

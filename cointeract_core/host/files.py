@@ -12,6 +12,7 @@ from ..errors import ModelFileError
 
 BASE_FOLDERS = ("diffusion_models", "unet_gguf")  # the second is registered by the ComfyUI-GGUF pack
 ADAPTER_FOLDERS = ("model_patches", "loras")
+LORA_FOLDERS = ("loras", "model_patches")
 GGUF = ".gguf"
 NO_ADAPTER = "none"
 
@@ -53,6 +54,20 @@ def base_names() -> list[str]:
 def adapter_names() -> list[str]:
     """Files to offer as adapter, after the choice of none."""
     return [NO_ADAPTER, *_names(ADAPTER_FOLDERS, SUFFIXES)]
+
+
+def lora_names() -> list[str]:
+    """Files to offer as a LoRA."""
+    return _names(LORA_FOLDERS, SUFFIXES)
+
+
+def find_lora(name: str) -> ModelFile:
+    """The LoRA of that name.
+
+    Raises:
+        ModelFileError: no such file.
+    """
+    return _find("LoRA", name, LORA_FOLDERS)
 
 
 def find_base(name: str) -> ModelFile:

@@ -22,6 +22,7 @@ from .files import ModelFile, find_adapter, find_base
 from .forms import load_state_dict_as_model, set_reload
 from .fp8 import quantise_experts
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
+from .lora import check_numbers
 from .patcher import with_parking
 from .skeleton import detect_config, model_shapes
 from .version import warn_of_new_host
@@ -212,7 +213,9 @@ def apply_lora(patcher: Any, lora: dict[str, Tensor], strength: float, what: str
 
     Raises:
         CheckpointKeysError: a tensor the host's loader left over.
+        ModelFileError: values that are not numbers.
     """
+    check_numbers(what, lora)
     targets = comfy.lora.model_lora_keys_unet(patcher.model, {})
     patches = comfy.lora.load_lora(lora, targets, log_missing=False)
     used = {name for patch in patches.values() for name in getattr(patch, "loaded_keys", ())}

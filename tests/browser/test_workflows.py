@@ -101,7 +101,7 @@ def test_workflows_are_in_the_template_gallery(server, repo):
 
 def test_every_node_has_a_help_page(server):
     ours = [name for name, node in get(server, "/object_info").items() if node["category"].startswith("CoInteract")]
-    assert len(ours) == 13
+    assert len(ours) == 14
     for name in ours:
         with urllib.request.urlopen(f"{server.address}/extensions/ComfyUI-CoInteract/docs/{name}.md") as answer:
             assert answer.read().startswith(b"# ")

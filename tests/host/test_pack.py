@@ -51,7 +51,7 @@ def test_any_folder_will_do(copied, host):
     before = set(nodes.NODE_CLASS_MAPPINGS)
     assert asyncio.run(nodes.load_custom_node(str(copied), module_parent="custom_nodes"))
     added = set(nodes.NODE_CLASS_MAPPINGS) - before
-    assert len(added) == 13
+    assert len(added) == 14
     assert all(name.startswith("CoInteract") for name in added)
     assert nodes.EXTENSION_WEB_DIRS["renamed pack (1)"] == str(copied / "web")
     for name in added:

@@ -168,7 +168,7 @@ def test_lora_of_another_model(base):
     lora = identify(header({"diffusion_model.blocks.0.self_attn.q.lora_down.weight": (64, 5120)}))
     assert refusal(check_pair, "adapter lightx2v.safetensors", identify(base), lora) == (
         "adapter lightx2v.safetensors holds a LoRA without CoInteract's experts, but an adapter with both was "
-        "expected; choose checkpoint.safetensors here and add the LoRA with ComfyUI's Load LoRA node."
+        "expected; choose checkpoint.safetensors here and add the LoRA with Load CoInteract LoRA."
     )
 
 
