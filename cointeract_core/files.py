@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import leftovers
 from .errors import InputError
 
 log = logging.getLogger("cointeract")
@@ -42,7 +42,7 @@ def replaced(path: Path, beside: Path | None = None, *, elsewhere: bool = True) 
     Raises:
         OSError: it can be put nowhere; nothing half-written is left behind.
     """
-    done = Replacement(beside or path.with_name(f".{path.name}.{os.getpid()}.part"), path)
+    done = Replacement(beside or leftovers.beside(path), path)
     try:
         yield done
         done.path = _moved(done.beside, path, elsewhere)

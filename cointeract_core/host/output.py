@@ -11,6 +11,7 @@ import folder_paths
 
 from ..clips.filename import fill_prefix
 from ..errors import InputError, shown
+from ..leftovers import sweep, writer_mark
 
 
 def check_prefix(filename_prefix: str) -> None:
@@ -43,9 +44,10 @@ def new_video_paths(
             )
         folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, str(output), width, height)
         path = Path(folder) / f"{name}_{counter:05}_.mp4"
+        sweep(path.parent)  # what a run that was killed had begun to join
         temp = Path(folder_paths.get_temp_directory())
         temp.mkdir(parents=True, exist_ok=True)
-        return path, Path(tempfile.mkdtemp(prefix=f"cointeract_{path.stem}_", dir=temp))
+        return path, Path(tempfile.mkdtemp(prefix=f"cointeract_{path.stem}.{writer_mark()}_", dir=temp))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..leftovers import sweep
 from ..training.adapter import save_trained
 from ..training.cache import SampleCache, SampleKeys
 from ..training.curves import PICTURE
@@ -32,6 +33,7 @@ from ..training.lora import LoraSet, choose_layers
 from ..training.memory import Memory, memory_mode
 from ..training.pinned import give_back
 from ..training.preflight import CheckedRow, Preflight
+from ..training.run_lock import run_lock
 from ..training.settings import TrainSettings
 from ..training.settings_file import dump_toml
 from ..training.step import OFF, in_model_scale
@@ -154,10 +156,20 @@ def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | 
         engine: for several processes; by default this one alone.
 
     Raises:
-        InputError: see `Trainer.run`.
+        InputError: see `Trainer.run`; or another process is training a run of this name.
         InterruptProcessingException: the user stopped the run; it is saved.
     """
     engine = engine or LocalEngine(comfy.model_management.get_torch_device())
+    if engine.rank > 0:  # the first process holds the folder for all of them
+        return _run(plan, node_id, engine)
+    root = run_folder(plan.settings.run.name)
+    with run_lock(root, plan.settings.run.name):
+        for folder in (root, adapter_path(plan.settings.run.name).parent):
+            sweep(folder)
+        return _run(plan, node_id, engine)
+
+
+def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
     settings = plan.settings
     progress = TrainingProgress(settings.run.name, settings.run.steps, node_id, quiet=engine.rank > 0)
     with progress.closing(), outside_inference():

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..checkpoint.save import save_tensors
 from ..errors import InputError
+from ..leftovers import sweep
 from .preflight import CheckedRow
 from .sample import PromptContexts, TrainingSample
 
@@ -58,8 +59,9 @@ class SampleCache:
         self._folder = folder
 
     def tidy(self) -> None:
-        """Remove what a run that was killed had begun to write; younger files may be another run's."""
-        for path in list(self._folder.glob(".*.part")):
+        """Remove what a run that was killed had begun to write, never what another is writing."""
+        sweep(self._folder)
+        for path in list(self._folder.glob(".*.safetensors.[0-9]*.part")):  # as earlier versions named them
             with suppress(FileNotFoundError):  # finished by another run this moment
                 if path.stat().st_mtime < time.time() - LEFT_OVER_AFTER:
                     path.unlink()

@@ -10,6 +10,12 @@ import blueprint_graph
 import pytest
 
 RUN_LIMIT = 240
+PATIENCE = 60_000  # milliseconds; a busy machine takes its time
+SMALL = {"size": "custom", "max_clips": 1, "steps": 2}
+READY = """names => {
+    const ad = app.graph._nodes.find(node => node.subgraph);
+    return ad && names.every(name => ad.widgets?.some(widget => widget.name === name));
+}"""
 EMPTY = {"nodes": [], "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4}
 # what a user would do with the mouse: pictures and the speech come in, files are chosen, and all is small
 FILL = """([files, values]) => {
@@ -62,18 +68,18 @@ def test_makes_a_video_from_the_page(renderer, bench, page, listed, server, tmp_
     page.evaluate("graph => app.loadGraphData(graph)", EMPTY)
     page.wait_for_timeout(500)
     page.mouse.dblclick(900, 500)
-    page.wait_for_function("() => document.activeElement.tagName === 'INPUT'", timeout=10_000)
+    page.wait_for_function("() => document.activeElement.tagName === 'INPUT'", timeout=PATIENCE)
     page.keyboard.type(blueprint_graph.NAME[:30])
-    found = "name => document.body.innerText.includes(name)"
-    page.wait_for_function(found, arg=blueprint_graph.NAME, timeout=10_000)
-    page.wait_for_timeout(500)
-    page.keyboard.press("Enter")
+    found = page.get_by_text(blueprint_graph.NAME, exact=False).last
+    found.wait_for(state="visible", timeout=PATIENCE)
+    page.wait_for_timeout(1000)  # results of the letters before may still give way to it
+    found.click()
     page.wait_for_timeout(1000)
     page.mouse.click(900, 400)  # newer pages let it hang at the mouse until then
-    page.wait_for_function("() => app.graph._nodes.some(node => node.subgraph)", timeout=10_000)
+    page.wait_for_function(READY, arg=list(SMALL), timeout=PATIENCE)
 
     bench.forget()
-    page.evaluate(FILL, [tiny_models.REAL_TO_TINY, {"size": "custom", "max_clips": 1, "steps": 2}])
+    page.evaluate(FILL, [tiny_models.REAL_TO_TINY, SMALL])
     page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(1000)
     entry = bench.run(RUN_LIMIT)
