@@ -8,11 +8,11 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..cointeract_core.clips.scene import build_scene
 from ..cointeract_core.constants import DEFAULT_CFG, DEFAULT_SHIFT, DEFAULT_STEPS
-from ..cointeract_core.errors import InputError
 from ..cointeract_core.host.check_files import check_model, check_vae
 from ..cointeract_core.host.finish import finished_audio, finished_images
 from ..cointeract_core.host.generate import generate_video
-from ..cointeract_core.host.output import check_prefix, output_location
+from ..cointeract_core.host.made import remember, times_lost
+from ..cointeract_core.host.output import output_location, prefix_problem
 from ..cointeract_core.host.progress import show_text
 from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
 from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
@@ -120,14 +120,13 @@ class Sampler(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, filename_prefix: Any = None) -> bool | str:
-        """Refuse a file name that cannot be used before anything in the workflow runs; None where it is wired."""
-        if not isinstance(filename_prefix, str):
-            return True
-        try:
-            check_prefix(filename_prefix)
-        except InputError as error:
-            return str(error)
-        return True
+        """Refuse a file name that cannot be used before anything in the workflow runs."""
+        return prefix_problem(filename_prefix) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, **typed: Any) -> int:
+        """Make the video again where its file was moved or deleted since."""
+        return times_lost(typed)
 
     @classmethod
     def execute(
@@ -166,6 +165,7 @@ class Sampler(io.ComfyNode):
             value_of=widget_values(cls.hidden.prompt, cls.hidden.extra_pnginfo),
             files=model_files(cls.hidden.prompt, cls.hidden.unique_id, "model"),
         )
+        remember(cls.hidden.prompt, cls.hidden.unique_id, video.path)
         return io.NodeOutput(video)
 
 

@@ -22,8 +22,14 @@ def finished_images(video: FinishedVideo, all_frames: bool) -> Tensor:
     """Frames `[F, H, W, 3]` in 0-1; only the last one where `all_frames` is off.
 
     Raises:
-        InputError: the frames do not fit into memory, or the host emptied its temp folder since they were made.
+        InputError: the mp4 was moved or deleted; the frames do not fit into memory, or the host emptied its temp folder
+            since they were made.
     """
+    if not video.path.is_file():
+        raise InputError(
+            f"The video was written to {video.path}, but it is not there any more; put it back, or queue again and "
+            "CoInteract Sampler makes it anew."
+        )
     missing = [file for file in video.clip_files if not file.is_file()]
     if missing:
         raise InputError(

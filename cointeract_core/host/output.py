@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 
@@ -14,13 +15,15 @@ from ..errors import InputError, shown
 from ..leftovers import sweep, writer_mark
 
 
-def check_prefix(filename_prefix: str) -> None:
-    """Refuse a prefix that no file can have, before anything is made; values of the workflow are not known yet.
-
-    Raises:
-        InputError: see `fill_prefix`.
-    """
-    fill_prefix(filename_prefix, width=1, height=1, now=datetime.now(), value_of=lambda _node, _name: "x")
+def prefix_problem(filename_prefix: Any) -> str | None:
+    """What is wrong with a prefix before anything runs; values of other nodes are not known yet."""
+    if not isinstance(filename_prefix, str):
+        return None
+    try:
+        fill_prefix(filename_prefix, width=1, height=1, now=datetime.now(), value_of=lambda _node, _name: "x")
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def new_video_paths(

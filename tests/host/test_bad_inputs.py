@@ -296,16 +296,24 @@ CASES = {
         "latent has shape (1, 4, 12, 8), but clip expects (1, 16, 20, 12, 8); sample the latent that Clip "
         "Conditioning gives.",
     ),
+    "a video that was moved": (
+        (
+            sampling.Decode,
+            {"clips": FinishedVideo(Path("gone.mp4"), 80, (Path(__file__),), SPEECH), "all_frames": True},
+        ),
+        "The video was written to gone.mp4, but it is not there any more; put it back, or queue again and CoInteract "
+        "Sampler makes it anew.",
+    ),
     "frames the host has removed": (
         (
             sampling.Decode,
             {
-                "clips": FinishedVideo(Path("ad_00001_.mp4"), 80, (Path("gone.safetensors"),), SPEECH),
+                "clips": FinishedVideo(Path(__file__), 80, (Path("gone.safetensors"),), SPEECH),
                 "all_frames": True,
             },
         ),
-        "The frames of ad_00001_.mp4 are no longer in ComfyUI's temp folder; read the finished mp4 with Load Video "
-        "instead.",
+        f"The frames of {Path(__file__).name} are no longer in ComfyUI's temp folder; read the finished mp4 with Load "
+        "Video instead.",
     ),
 }
 

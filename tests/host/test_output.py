@@ -11,6 +11,7 @@ import folder_paths
 import pytest
 
 from cointeract_pack.cointeract_core.errors import CoInteractError, InputError
+from cointeract_pack.cointeract_core.host.made import remember
 from cointeract_pack.cointeract_core.host.output import new_video_paths
 from cointeract_pack.cointeract_core.host.workflow import widget_values
 from cointeract_pack.nodes.sampling import Sampler
@@ -97,3 +98,48 @@ def test_whatever_is_typed_gives_a_path_or_a_sentence(output):
         work.rmdir()
         made += 1
     assert 0 < made < COUNT
+
+
+TYPED = {"seed": 7, "steps": 2, "cfg": 7.0, "filename_prefix": "ad", "negative_until": 1.0}
+
+
+def finished(output, name, **values):
+    """A sampler's file, recorded as when it is done."""
+    path = output / name
+    path.write_bytes(b"mp4")
+    remember({"5": {"inputs": {**TYPED, **values, "model": ["1", 0], "other": 1}}}, "5", path)
+    return path
+
+
+def test_the_sampler_runs_again_only_where_its_file_is_gone(output):
+    assert Sampler.fingerprint_inputs(**TYPED) == 0  # before it has run
+    first = finished(output, "ad_00001_.mp4")
+    assert Sampler.fingerprint_inputs(**TYPED) == Sampler.fingerprint_inputs(**TYPED, model=None) == 0
+    first.rename(output / "moved.mp4")
+    assert Sampler.fingerprint_inputs(**TYPED) == 1
+    assert Sampler.fingerprint_inputs(**TYPED) == 1  # asked again, before it has run again
+    again = finished(output, "ad_00002_.mp4")
+    assert Sampler.fingerprint_inputs(**TYPED) == 1  # kept again
+    again.unlink()
+    assert Sampler.fingerprint_inputs(**TYPED) == 2
+
+
+def test_a_file_of_other_values_says_nothing(output):
+    finished(output, "ad_00001_.mp4", seed=8).unlink()
+    assert Sampler.fingerprint_inputs(**TYPED) == 0
+    assert Sampler.fingerprint_inputs(**{**TYPED, "seed": 8}) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"path": 1}', "[" * 100_000])
+def test_a_damaged_record_says_nothing(text, output):
+    path = finished(output, "ad_00001_.mp4")
+    (record,) = Path(folder_paths.get_temp_directory()).glob("cointeract_made_*.json")
+    record.write_text(text, encoding="utf-8")
+    path.unlink()
+    assert Sampler.fingerprint_inputs(**TYPED) == 0
+
+
+def test_without_a_workflow_nothing_is_recorded(output):
+    remember(None, None, output / "ad.mp4")
+    remember({"5": None}, "5", output / "ad.mp4")
+    assert not list(output.parent.rglob("cointeract_made_*"))
