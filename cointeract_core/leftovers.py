@@ -11,6 +11,7 @@ from pathlib import Path
 
 log = logging.getLogger("cointeract")
 
+LARGEST_PID = (1 << 31) - 1
 LONGEST_HOST = 32  # characters of the machine's name
 MARK = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)(_[a-z0-9_]+)?\.part(\.[a-z0-9]+)?$")
 
@@ -37,32 +38,10 @@ def sweep(folder: Path) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process of this machine is there; True where that cannot be told."""
-    if os.name == "nt":
-        return _is_running_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    """Whether a process of this machine is there; True for a number that no process can have, as it tells nothing."""
+    import psutil  # ComfyUI needs it too; what the standard library has for this ends the process on Windows
 
-
-def _is_running_on_windows(pid: int) -> bool:
-    """`os.kill` would end it there."""
-    import ctypes
-
-    limited, still_active, denied = 0x1000, 259, 5  # PROCESS_QUERY_LIMITED_INFORMATION, STILL_ACTIVE, ACCESS_DENIED
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel.OpenProcess.restype = ctypes.c_void_p
-    handle = kernel.OpenProcess(limited, False, pid & 0xFFFFFFFF)
-    if not handle:
-        return ctypes.get_last_error() == denied
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code))
-    kernel.CloseHandle(ctypes.c_void_p(handle))
-    return code.value == still_active
+    return pid > LARGEST_PID or psutil.pid_exists(pid)
 
 
 def _this_host() -> str:

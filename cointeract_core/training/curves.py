@@ -137,6 +137,8 @@ def read_rows(path: Path) -> list[CurveRow]:
     for number, line in enumerate(lines, 2):
         cells = dict(zip(header, line, strict=False))  # a line that was cut has fewer
         try:
+            if len(line) > len(header):
+                raise ValueError(line)
             if line:
                 rows.append(CurveRow(_step(cells.get(STEP)), {name: _number(cells.get(name)) for name in COLUMNS}))
         except ValueError as error:

@@ -27,7 +27,7 @@ OWN_PACKAGES = {"cointeract_core", "nodes", "cointeract_pack"}
 HEAVY = {"librosa", "cv2", "av", "scipy", "numba", "sklearn", "transformers", "soundfile", "torchaudio", "torchvision"}
 HEAVY |= {"accelerate", "bitsandbytes", "prodigyopt", "schedulefree", "tensorboard", "tomli"}
 # the pack's own third-party imports; the host ships all but librosa and cv2; for aiohttp see test_rules.py
-ALLOWED = {"aiohttp", "torch", "numpy", "einops", "safetensors", "librosa", "cv2", "av", "PIL", "gguf"}
+ALLOWED = {"aiohttp", "torch", "numpy", "einops", "safetensors", "librosa", "cv2", "av", "PIL", "gguf", "psutil"}
 # training uses each where it is asked for; without it an error names the package
 OPTIONAL = {"accelerate", "bitsandbytes", "prodigyopt", "schedulefree", "tensorboard", "tomli"}
 
