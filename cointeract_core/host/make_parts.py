@@ -21,7 +21,6 @@ from ..conditioning.images import (
 from ..conditioning.masks import with_transparency
 from ..conditioning.pose import clip_pose, pose_note, resample_times
 from ..conditioning.speech import (
-    features_at_25fps,
     mono_at_16k,
     pad_to_clips,
     speech_frames,
@@ -103,7 +102,7 @@ def make_speech(
     frames = None
     if not reference_behaviour:
         mono, frames = pad_to_clips(mono, len(plan.clips)), len(plan.clips) * plan.clip_frames
-    features = features_at_25fps(encode_speech(encoder, mono), frames)
+    features = encode_speech(encoder, mono, frames)
     return Speech(features, waveform, rate, plan, reference_behaviour), notes
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..conditioning.images import fit_person, fit_pose_picture, fit_product
-from ..conditioning.speech import features_at_25fps, mono_at_16k, pad_to_clips
+from ..conditioning.speech import mono_at_16k, pad_to_clips
 from ..constants import HOI_PROMPT_PREFIX, TEMPORAL_STRIDE
 from ..training.cache import LATENTS, SPEECH, TEXT, EncoderStamps, SampleCache, SampleKeys, sample_keys
 from ..training.footage import read_audio, read_frames, read_picture
@@ -96,7 +96,7 @@ def encode_sound(encoder: Any, checked: CheckedRow) -> dict[str, Tensor]:
     """Speech features of the clip, `[1, 25, D, 4 F]`, as the first clip of a video hears them."""
     mono = mono_at_16k(*read_audio(checked.row.audio))
     frames = checked.latents * TEMPORAL_STRIDE
-    features = features_at_25fps(encode_speech(encoder, pad_to_clips(mono, 1)), frames)
+    features = encode_speech(encoder, pad_to_clips(mono, 1), frames)
     return {"audio": features[None]}
 
 

@@ -99,7 +99,7 @@ def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tenso
 
 
 def write_into(place: Tensor, function: Callable[..., Tensor], *arguments: Any) -> None:
-    """``function(*arguments, out=place)``: the same numbers where the compiler, which wants whole memory, is at work."""
+    """``function(*arguments, out=place)``: the same numbers, also for the compiler, which wants whole memory."""
     if torch.compiler.is_compiling():
         place.copy_(function(*arguments))
     else:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -109,8 +110,10 @@ class Memory:
     def _keeping(self) -> AbstractContextManager[Any]:
         return Aside(self._pinned) if self.recipe.offload else nullcontext()
 
-    def close(self) -> None:
+    def leave(self, _kind: Any, _error: Any, trace: TracebackType | None) -> None:
         """Let go of every frozen weight, wherever it lies; nothing is copied."""
+        if trace is not None:
+            traceback.clear_frames(trace)  # those of a step that was cut hold everything it kept
         self._streamed.close()
         for module in self._model.dit.modules():
             for name, parameter in module.named_parameters(recurse=False):
@@ -141,11 +144,7 @@ def memory_mode(
             "use 48gb or 80gb, or one process."
         )
     memory = Memory(recipe, device, model, lend)
-    try:
+    with ExitStack() as stack:
+        stack.push(memory.leave)
         memory.place()
         yield memory
-    except BaseException as error:
-        traceback.clear_frames(error.__traceback__)  # those of a step that was cut hold everything it kept
-        raise
-    finally:
-        memory.close()
