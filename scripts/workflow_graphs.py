@@ -98,11 +98,13 @@ def ad_nodes(pose: bool) -> dict[str, Node]:
         "speech audio": Node("LoadAudio", (980, 830), (300, 140), {"audio": "cointeract_speech.wav"}, title="Speech"),
         "person": Node(
             "CoInteractPersonReference", (1340, 60), (320, 395), {"size": "480x832 portrait"},
-            {"image": ("person image", "IMAGE"), "vae": ("vae", "VAE")},
+            {"image": ("person image", "IMAGE"), "vae": ("vae", "VAE"),
+             "transparency": ("person image", "MASK")},
         ),
         "product": Node(
             "CoInteractProductReference", (1340, 510), (320, 450), {},
-            {"person": ("person", "person"), "image": ("product image", "IMAGE"), "vae": ("vae", "VAE")},
+            {"person": ("person", "person"), "image": ("product image", "IMAGE"), "vae": ("vae", "VAE"),
+             "transparency": ("product image", "MASK")},
         ),
         "speech": Node(
             "CoInteractSpeechEncoder", (1340, 1015), (320, 410), {},
