@@ -24,7 +24,7 @@ from .fp8 import quantise_experts
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
 from .lora import check_numbers
 from .patcher import with_parking
-from .skeleton import detect_config, model_shapes
+from .skeleton import detect_config, file_shapes
 from .version import warn_of_new_host
 
 log = logging.getLogger("cointeract")
@@ -97,7 +97,8 @@ def plan_load(base_name: str, adapter_name: str | None) -> LoadPlan:
     ours = take(base_header, names)
     config = detect_config(base.what, ours)
     marked = PLAIN_KEY in ours
-    own_shapes = model_shapes(
+    own_shapes = file_shapes(
+        base.what,
         config,
         expert_hidden=base_identity.expert_hidden,
         hoi_stream=base_identity.hoi,
@@ -107,7 +108,7 @@ def plan_load(base_name: str, adapter_name: str | None) -> LoadPlan:
     check_tensors(base.what, ours, own_shapes)
     plan = None
     if adapter is not None:
-        whole = model_shapes(config, expert_hidden=hidden, hoi_stream=True)
+        whole = file_shapes(adapter.what, config, expert_hidden=hidden, hoi_stream=True)
         plan = plan_adapter(adapter.what, adapter_header, whole)
     names = {before: after for before, after in names.items() if not after.startswith(HOI) and after != PLAIN_KEY}
     return LoadPlan(base, base_identity, names, adapter, plan, mark_plain=not hidden)

@@ -12,6 +12,8 @@ from ..errors import ModelFileError
 from .dit import CoInteractDiT
 
 Shapes = dict[str, tuple[int, ...]]
+# what the host and PyTorch raise on sizes that make no model
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 # parts of the host's configuration that say how to keep a model, not which one it is
 KEEPING = ("dtype", "extras_dtype", "image_model")
 
@@ -25,19 +27,40 @@ def detect_config(what: str, header: Header) -> dict[str, Any]:
     Raises:
         ModelFileError: the host does not take it for a Wan2.2-S2V model.
     """
-    meta = {name: torch.empty(info.shape, device="meta") for name, info in header.items()}
     try:
+        meta = {name: torch.empty(info.shape, device="meta") for name, info in header.items()}
         config = comfy.model_detection.detect_unet_config(meta, "")
     except KeyError as error:
         raise ModelFileError(
             f"{what} lacks {error.args[0]}, but a whole Wan2.2-S2V model was expected; download it again."
         ) from error
+    except UNREADABLE as error:
+        raise _damaged(what) from error
     if config is None or config.get("model_type") != "s2v":
         raise ModelFileError(
             f"{what} is no Wan2.2-S2V model to this ComfyUI, but one was expected; choose another base, or update "
             "ComfyUI where the file is newer than it."
         )
     return config
+
+
+def file_shapes(what: str, config: dict[str, Any], **extras: Any) -> Shapes:
+    """The same as `model_shapes`, of a model as a file describes it.
+
+    Raises:
+        ModelFileError: no model can have such sizes.
+    """
+    try:
+        return model_shapes(config, **extras)
+    except UNREADABLE as error:
+        raise _damaged(what) from error
+
+
+def _damaged(what: str) -> ModelFileError:
+    return ModelFileError(
+        f"{what} describes a model of sizes that none can have, but a whole Wan2.2-S2V model was expected; download it "
+        "again."
+    )
 
 
 def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
