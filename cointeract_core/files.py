@@ -78,7 +78,7 @@ def check_room(folder: Path, needed: float, what: str, remedy: str) -> None:
 
 def _moved(beside: Path, path: Path, elsewhere: bool) -> Path:
     deadline = time.monotonic() + PATIENCE
-    while not (elsewhere and path.is_dir()):  # no system puts one folder into another's place
+    while not (beside.is_dir() and path.is_dir()):  # no system puts one folder into another's place
         try:
             return beside.replace(path)
         except PermissionError:

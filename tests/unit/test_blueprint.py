@@ -45,5 +45,5 @@ def test_what_must_be_linked_is_linked(page):
     (inside,) = page["definitions"]["subgraphs"]
     free = {slot["name"] for node in inside["nodes"] for slot in node["inputs"] if "widget" not in slot}
     free -= {slot["name"] for node in inside["nodes"] for slot in node["inputs"] if slot["link"] is not None}
-    assert free == {"mask", "pose"}
+    assert free == {"mask", "pose", "transparency"}  # of a picture from Load Image, its file is asked
     assert all(slot["linkIds"] for slot in inside["inputs"])
