@@ -151,8 +151,8 @@ def rename_all(names: Iterable[str]) -> dict[str, str]:
     """
     renamed = {name: to_ours(name) for name in names}
     if len(set(renamed.values())) != len(renamed):
-        seen: set[str] = set()
-        twice = [name for name, ours in renamed.items() if ours in seen or seen.add(ours)]
+        first = {ours: name for name, ours in reversed(renamed.items())}
+        twice = [name for name, ours in renamed.items() if first[ours] != name]
         raise CheckpointKeysError(
             f"The file holds the same tensor under several names ({name_some(twice)}), but one each was expected; "
             "download or save it again."

@@ -32,7 +32,6 @@ class AdapterReport:
     lora: int
     experts: int
     hoi: int
-    rank: int | None
 
     def sentence(self) -> str:
         """``896 LoRA tensors, 560 expert tensors, 0 unknown``."""
@@ -52,7 +51,7 @@ class AdapterPlan:
     @property
     def report(self) -> AdapterReport:
         """Counts for the user."""
-        return AdapterReport(len(self.lora), len(self.experts), len(self.hoi), self.rank)
+        return AdapterReport(len(self.lora), len(self.experts), len(self.hoi))
 
 
 def take(tensors: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:

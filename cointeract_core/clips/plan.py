@@ -43,11 +43,6 @@ class VideoPlan:
     clips: tuple[ClipPlan, ...]
     speech_frames: int
 
-    @property
-    def clip_frames(self) -> int:
-        """Frames the model makes for each clip."""
-        return CLIP_FRAMES
-
     def describe(self) -> str:
         """One line for the user: ``12.4 s -> 4 clips, last clip trimmed to 70 of 80 frames``."""
         count = len(self.clips)

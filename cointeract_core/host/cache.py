@@ -70,6 +70,11 @@ class RunCache:
         """The cache of the thread that asks."""
         return self._of_threads.setdefault(threading.get_ident(), ClipCache())
 
+    def alone(self) -> None:
+        """From here on a step has one pass."""
+        for cache in list(self._of_threads.values()):
+            cache.step.alone()
+
     def free(self) -> int:
         """Forget everything; bytes let go."""
         return sum(cache.free() for cache in list(self._of_threads.values()))

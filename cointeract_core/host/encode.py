@@ -33,7 +33,7 @@ def encode_speech(encoder: Any, mono: Tensor, frames: int | None) -> Tensor:
         frames: see `features_at_25fps`.
 
     Returns:
-        `[25, 1024, F]` float32 on the CPU.
+        `[25, 1024, F]` on the CPU: float16 where the encoder computes in that, as it does on a GPU, else float32.
 
     Raises:
         ModelFileError: an encoder of another width or with other layers.
@@ -47,12 +47,13 @@ def encode_speech(encoder: Any, mono: Tensor, frames: int | None) -> Tensor:
             f"The audio encoder gives {len(layers)} layers of width {layers[0].shape[-1]}, but the model reads "
             f"{AUDIO_LAYERS} of width {AUDIO_DIM}; load wav2vec2-large-xlsr-53-chinese-zh-cn instead."
         )
-    features = None
+    features, given = None, layers[0].dtype
     for number in range(AUDIO_LAYERS):
         of_layer = features_at_25fps(layers[number].float().cpu(), frames)[0]
         layers[number] = None
         if features is None:
-            features = of_layer.new_empty(AUDIO_LAYERS, *of_layer.shape)
+            kept = torch.float16 if given is torch.float16 else torch.float32
+            features = torch.empty(AUDIO_LAYERS, *of_layer.shape, dtype=kept)
         features[number] = of_layer
     return features
 

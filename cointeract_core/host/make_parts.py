@@ -101,7 +101,7 @@ def make_speech(
     mono = mono_at_16k(waveform, rate)
     frames = None
     if not reference_behaviour:
-        mono, frames = pad_to_clips(mono, len(plan.clips)), len(plan.clips) * plan.clip_frames
+        mono, frames = pad_to_clips(mono, len(plan.clips)), len(plan.clips) * CLIP_FRAMES
     features = encode_speech(encoder, mono, frames)
     return Speech(features, waveform, rate, plan, reference_behaviour), notes
 

@@ -72,6 +72,9 @@ class PartlyGuided(comfy.samplers.CFGGuider):
         guidance = self.cfg
         if float(timestep.max()) <= self._floor:
             self.cfg = 1.0
+            run = getattr(self.model_patcher, "run_cache", None)
+            if run is not None:
+                run.alone()
         try:
             return super().predict_noise(x, timestep, model_options or {}, seed)
         finally:

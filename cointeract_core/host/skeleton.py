@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import comfy.model_detection
@@ -71,6 +72,12 @@ def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
         extras: `expert_hidden`, `hoi_stream`, `plain_marker` and `experts_fp8` of `CoInteractDiT`.
     """
     which = {key: value for key, value in {**config, **extras}.items() if key not in KEEPING}
+    return dict(_shapes_of(tuple(sorted(which.items()))))
+
+
+@lru_cache(maxsize=8)  # one load asks for three or four models of the same size, each of a thousand layers
+def _shapes_of(settings: tuple[tuple[str, Any], ...]) -> Shapes:
+    which = dict(settings)
     # torch's own layers: the host's may put off making their weights
     model = CoInteractDiT(**which, device=torch.device("meta"), operations=torch.nn)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -34,8 +34,8 @@ class Recompute(Protocol):
 def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, Tensor | bool]:
     """The timestep, once where the batch shares it, and whether the experts contribute.
 
-    They do below timestep 900, and only in routed passes (DIT:658-710). This is the one look at a value of the device,
-    in front of the forward.
+    They do below timestep 900, and only in routed passes (DIT:658-710). This and the comparisons of `reuse.py` are the
+    only looks at values of the device, all in front of the blocks.
 
     Args:
         timestep: `[B]`, 0-1000.

@@ -62,6 +62,10 @@ class StepReuse:
             self._attended = _Attended(latents.clone(), timestep, scene, tokens)
         return tokens
 
+    def alone(self) -> None:
+        """From here on one pass is run with the same latents: nothing large is kept for another."""
+        self.several, self._attended = False, None
+
     def free(self) -> int:
         """Keep nothing, and say how many bytes went."""
         kept, self._time, self._attended = self._attended, None, None

@@ -282,3 +282,16 @@ def test_float8_experts_of_small_weights_in_16_bits(largest, dtype):
         assert found.dtype is dtype
         step = torch.finfo(dtype).eps * exact.abs() + torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
         assert ((found.float() - exact).abs() <= step).all()
+
+
+def test_shapes_of_one_size_are_made_once(tiny, put, monkeypatch):
+    """A load asks for the model's shapes several times; at 14B each answer takes a model of a thousand layers."""
+    from cointeract_pack.cointeract_core.host import skeleton
+
+    made, kind = [], skeleton.CoInteractDiT
+    monkeypatch.setattr(skeleton, "CoInteractDiT", lambda **which: made.append(which) or kind(**which))
+    skeleton._shapes_of.cache_clear()
+    base = put("diffusion_models", "base.safetensors", tiny.base())
+    for _ in range(2):
+        load_cointeract(base, put("model_patches", "checkpoint.safetensors", tiny.adapter()))
+    assert len(made) == len({tuple(sorted(map(str, which.items()))) for which in made}) <= 3

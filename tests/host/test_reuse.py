@@ -8,11 +8,13 @@ from dataclasses import replace
 import comfy.hooks
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 
 from cointeract_pack.cointeract_core.clips.parts import ProductReference
 from cointeract_pack.cointeract_core.host import cache
 from cointeract_pack.cointeract_core.host.conds import clip_conditions
-from cointeract_pack.tests.host.clip_runs import SETTINGS, sample, small_patcher, without_cache
+from cointeract_pack.tests.host import clip_runs
+from cointeract_pack.tests.host.clip_runs import SETTINGS, apart, sample, small_patcher, without_cache
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
@@ -209,3 +211,24 @@ def test_a_lora_of_one_conditioning_alone_gets_no_cache(patcher, conditions):
     sample(patcher, hooked, prepare=watch)
     assert seen
     assert not any(seen)
+
+
+def test_nothing_is_kept_for_a_pass_that_does_not_come(patcher, conditions, monkeypatch):
+    """Behind the step where the negative pass ends, the first attention of the other is kept for nobody."""
+    apart(patcher, monkeypatch)
+    kept = []
+
+    def prepare(model):
+        def watch(executor, *args, **kwargs):
+            out = executor(*args, **kwargs)
+            step = args[5][cache.OPTION].here().step
+            kept.append((step.several, step._attended is not None))
+            return out
+
+        model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "watch", watch)
+
+    settings = replace(SETTINGS, steps=4, negative_until=0.5)
+    out = clip_runs.sample(patcher, conditions, settings, prepare)
+    assert torch.isfinite(out).all()
+    assert [several for several, _ in kept] == [False, True, True, True, False, False]
+    assert not any(there for _, there in kept[-2:])

@@ -49,3 +49,13 @@ def test_each_layer_goes_as_soon_as_it_is_read(monkeypatch):
     encode.encode_speech(encoder, torch.zeros(16000), 80)
     assert seen == list(range(25, 0, -1))
     assert encoder.left() == 0
+
+
+def test_half_precision_of_the_encoder_is_kept():
+    """On a GPU the encoder answers in float16: kept so, features take half the memory and differ by its rounding."""
+    encoder = Encoder()
+    exact = encode.encode_speech(encoder, torch.zeros(16000), 80)
+    encoder.states = encoder.states.half()
+    found = encode.encode_speech(encoder, torch.zeros(16000), 80)
+    assert (found.dtype, exact.dtype) == (torch.float16, torch.float32)
+    torch.testing.assert_close(found.float(), exact, rtol=2**-10, atol=2**-10)
