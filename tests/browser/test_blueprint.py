@@ -70,10 +70,10 @@ def test_makes_a_video_from_the_page(renderer, bench, page, listed, server, tmp_
     page.mouse.dblclick(900, 500)
     page.wait_for_function("() => document.activeElement.tagName === 'INPUT'", timeout=PATIENCE)
     page.keyboard.type(blueprint_graph.NAME[:30])
-    found = page.get_by_text(blueprint_graph.NAME, exact=False).last
-    found.wait_for(state="visible", timeout=PATIENCE)
+    found = "name => document.body.innerText.includes(name)"
+    page.wait_for_function(found, arg=blueprint_graph.NAME, timeout=PATIENCE)
     page.wait_for_timeout(1000)  # results of the letters before may still give way to it
-    found.click()
+    page.keyboard.press("Enter")
     page.wait_for_timeout(1000)
     page.mouse.click(900, 400)  # newer pages let it hang at the mouse until then
     page.wait_for_function(READY, arg=list(SMALL), timeout=PATIENCE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 PERSON, DATA, SETTINGS = "CoInteractPersonReference", "CoInteractTrainingData", "CoInteractTrainingSettings"
+PATIENCE = 30.0  # seconds
 PRESET = "480x832 portrait"
 GRAPH = {"nodes": [], "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4}
 ADD = """type => {
@@ -23,6 +25,7 @@ PLACE = """name => {
     const frame = app.canvas.canvas.getBoundingClientRect();
     return [frame.left + left, frame.top + top];
 }"""
+VALUE = "name => tried.widgets.find(widget => widget.name === name).value"
 IN_CANVAS = "() => tried.widgets.filter(widget => tried.isWidgetVisible(widget)).map(widget => widget.name)"
 
 
@@ -51,11 +54,18 @@ class Fields:
 
     def are_shown(self, *names):
         """Which of these fields are in sight."""
-        self.page.wait_for_timeout(300)
         if self.vue:
             return [name for name in names if self.row(name).count()]
         in_sight = self.page.evaluate(IN_CANVAS)
         return [name for name in names if name in in_sight]
+
+    def come_to_show(self, expected, *names):
+        """Whether those of `names` are in sight that should be, once the page, on a busy machine too, has settled."""
+        deadline = time.monotonic() + PATIENCE
+        self.page.wait_for_timeout(300)
+        while self.are_shown(*names) != expected and time.monotonic() < deadline:
+            self.page.wait_for_timeout(300)
+        return self.are_shown(*names) == expected
 
     def click(self, name):
         """Press a field in the classic canvas."""
@@ -82,7 +92,10 @@ class Fields:
             box = self.page.locator(".graphdialog input")
         box.press("Control+a")
         self.page.keyboard.type(str(number))  # key by key: fields of some pages take nothing else
+        before = self.page.evaluate(VALUE, name)
         box.press("Enter")
+        if before != number:
+            self.page.wait_for_function(f"([name, before]) => ({VALUE})(name) !== before", arg=[name, before])
         self.page.wait_for_timeout(500)
 
     def saved(self):
@@ -103,17 +116,17 @@ def fields(bench, renderer):
 @pytest.mark.parametrize("kind", [PERSON, DATA])
 def test_numbers_of_a_custom_size(kind, fields, page):
     node, follows = fields(kind)
-    assert node.are_shown("size", "width", "height") == (["size"] if follows else ["size", "width", "height"])
+    assert node.come_to_show(["size"] if follows else ["size", "width", "height"], "size", "width", "height")
     _, values, prompt = node.saved()
     start = values.index(PRESET)
     assert values[start : start + 3] == [PRESET, 480, 832]
     assert (prompt["size"], prompt["width"], prompt["height"]) == (PRESET, 480, 832)
 
     node.choose("size", "custom")
-    assert node.are_shown("size", "width", "height") == ["size", "width", "height"]
+    assert node.come_to_show(["size", "width", "height"], "size", "width", "height")
     node.type("width", 640)
     node.choose("size", "720x1280 portrait")
-    assert node.are_shown("width", "height") == ([] if follows else ["width", "height"])
+    assert node.come_to_show([] if follows else ["width", "height"], "width", "height")
     graph, values, prompt = node.saved()
     width = values[start + 1]
     assert abs(width - 640) <= 8  # the page may keep to steps
@@ -123,25 +136,25 @@ def test_numbers_of_a_custom_size(kind, fields, page):
     page.evaluate("graph => app.loadGraphData(graph)", graph)
     page.wait_for_function(f"type => !!({FIND})", arg=kind)
     node.look()
-    assert node.are_shown("width", "height") == ([] if follows else ["width", "height"])
+    assert node.come_to_show([] if follows else ["width", "height"], "width", "height")
     assert node.saved()[1] == values
     node.choose("size", "custom")
-    assert node.are_shown("width", "height") == ["width", "height"]
+    assert node.come_to_show(["width", "height"], "width", "height")
     assert node.saved()[1][start : start + 3] == ["custom", width, 832]
 
 
 def test_steps_of_two_stages(fields):
     node, follows = fields(SETTINGS)
     _, before, _ = node.saved()
-    assert node.are_shown("hoi_mode", "switch_step") == (["hoi_mode"] if follows else ["hoi_mode", "switch_step"])
+    assert node.come_to_show(["hoi_mode"] if follows else ["hoi_mode", "switch_step"], "hoi_mode", "switch_step")
     node.choose("hoi_mode", "two_stage")
-    assert node.are_shown("switch_step") == ["switch_step"]
+    assert node.come_to_show(["switch_step"], "switch_step")
     node.type("switch_step", 500)
     node.choose("hoi_mode", "mutual")
-    assert node.are_shown("switch_step") == ["switch_step"]  # refused with mutual, so it can be mended
+    assert node.come_to_show(["switch_step"], "switch_step")  # refused with mutual, so it can be mended
     node.type("switch_step", 0)
     node.choose("hoi_mode", "asymmetric")
-    assert node.are_shown("switch_step") == ([] if follows else ["switch_step"])
+    assert node.come_to_show([] if follows else ["switch_step"], "switch_step")
     assert node.saved()[1] == before
 
 
