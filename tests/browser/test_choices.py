@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
 import pytest
+from playwright.sync_api import TimeoutError as TooLate
 
 PERSON, DATA, SETTINGS = "CoInteractPersonReference", "CoInteractTrainingData", "CoInteractTrainingSettings"
 PATIENCE = 30.0  # seconds
@@ -25,6 +27,8 @@ PLACE = """name => {
     const frame = app.canvas.canvas.getBoundingClientRect();
     return [frame.left + left, frame.top + top];
 }"""
+# a notice of the page may lie over the list
+CLOSE_NOTICES = "() => document.querySelectorAll('.p-toast-close-button').forEach(button => button.click())"
 VALUE = "name => tried.widgets.find(widget => widget.name === name).value"
 IN_CANVAS = "() => tried.widgets.filter(widget => tried.isWidgetVisible(widget)).map(widget => widget.name)"
 
@@ -72,14 +76,24 @@ class Fields:
         self.page.mouse.click(*self.page.evaluate(PLACE, name))
         self.page.wait_for_timeout(300)
 
+    def until_there(self, thing, act):
+        """Do something until it has opened what it should: a canvas that is busy drawing passes clicks over."""
+        deadline = time.monotonic() + PATIENCE
+        while not thing.is_visible() and time.monotonic() < deadline:
+            act()
+            with contextlib.suppress(TooLate):
+                thing.wait_for(state="visible", timeout=5000)
+
     def choose(self, name, choice):
         """Open a list and press an entry."""
         if self.vue:
             self.row(name).locator("[role=combobox], button").first.click()
+            self.page.evaluate(CLOSE_NOTICES)
             self.page.get_by_role("option", name=choice, exact=True).click()
         else:
-            self.click(name)
-            self.page.locator(".litemenu-entry").filter(has_text=choice).first.click()
+            entry = self.page.locator(".litemenu-entry").filter(has_text=choice).first
+            self.until_there(entry, lambda: self.click(name))
+            entry.click()
         self.page.wait_for_timeout(500)
 
     def type(self, name, number):
@@ -88,8 +102,8 @@ class Fields:
             box = self.row(name).locator("input")
             box.click(force=True)  # newer pages lay something that takes drags over it, and hand clicks on
         else:
-            self.page.mouse.dblclick(*self.page.evaluate(PLACE, name))
             box = self.page.locator(".graphdialog input")
+            self.until_there(box, lambda: self.page.mouse.dblclick(*self.page.evaluate(PLACE, name)))
         box.press("Control+a")
         self.page.keyboard.type(str(number))  # key by key: fields of some pages take nothing else
         before = self.page.evaluate(VALUE, name)
