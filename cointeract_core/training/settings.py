@@ -81,7 +81,8 @@ class DataSettings:
             whole(f"data.{name}", value, 0, f"use a multiple of {PIXELS_PER_TOKEN} such as 480", LARGEST_SIDE)
             if value and (value % PIXELS_PER_TOKEN or value < SMALLEST_SIDE):
                 expected = f"a multiple of {PIXELS_PER_TOKEN} from {SMALLEST_SIDE} on is expected"
-                raise refuse(f"data.{name}", value, expected, f"use {_near(value)}")
+                near = max(SMALLEST_SIDE, round(value / PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
+                raise refuse(f"data.{name}", value, expected, f"use {near}")
         if (self.width == 0) != (self.height == 0):
             size = VideoSize(self.width, self.height)
             raise refuse("data.width x height", size, "both or neither may be 0", "give both")
@@ -90,9 +91,8 @@ class DataSettings:
         whole("data.latents", self.latents, FEWEST_LATENTS, advice, MOST_LATENTS)
         choice("data.bad_rows", self.bad_rows, BAD_ROWS)
         if not isinstance(self.validation_rows, tuple):
-            raise refuse(
-                "data.validation_rows", self.validation_rows, "a list of row numbers is expected", "use [2, 7]"
-            )
+            expected = "a list of row numbers is expected"
+            raise refuse("data.validation_rows", self.validation_rows, expected, "use [2, 7]")
         for row in self.validation_rows:
             whole("data.validation_rows", row, 2, "rows are numbered from 2, the one under the header")
 
@@ -115,9 +115,8 @@ class LoraSettings:
         whole("lora.rank", self.rank, 1, f"the published rank is {LORA_RANK}", 1024)
         number("lora.alpha", self.alpha, 0, "use the rank for a scale of 1", above=True)
         if not isinstance(self.targets, tuple) or not self.targets:
-            raise refuse(
-                "lora.targets", self.targets, f"some of {', '.join(TARGETS)} are expected", "name at least one"
-            )
+            expected = f"some of {', '.join(TARGETS)} are expected"
+            raise refuse("lora.targets", self.targets, expected, "name at least one")
         for target in self.targets:
             choice("lora.targets", target, tuple(TARGETS))
         switch("lora.experts", self.experts)
@@ -298,7 +297,3 @@ class TrainSettings:
                 "lora.experts is false, but without an adapter there are no experts to route to; train the experts, or "
                 "choose an adapter that has them."
             )
-
-
-def _near(value: int) -> int:
-    return max(SMALLEST_SIDE, round(value / PIXELS_PER_TOKEN) * PIXELS_PER_TOKEN)
