@@ -72,7 +72,9 @@ def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
         extras: `expert_hidden`, `hoi_stream`, `plain_marker` and `experts_fp8` of `CoInteractDiT`.
     """
     which = {key: value for key, value in {**config, **extras}.items() if key not in KEEPING}
-    return dict(_shapes_of(tuple(sorted(which.items()))))
+    # lists come from JSON, and cannot be looked up
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in which.items()}
+    return dict(_shapes_of(tuple(sorted(settings.items()))))
 
 
 @lru_cache(maxsize=8)  # one load asks for three or four models of the same size, each of a thousand layers
