@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -97,6 +99,34 @@ def register() -> None:
     There, and not at the front of the list: models that an earlier entry knows never come by.
     """
     models = comfy.supported_models.models
-    models[:] = [entry for entry in models if entry.__name__ != CoInteractConfig.__name__]
+    models[:] = host_entries()
     theirs = comfy.supported_models.WAN22_S2V
     models.insert(models.index(theirs) if theirs in models else 0, CoInteractConfig)
+
+
+def host_entries() -> list[type]:
+    """The host's list without our entry."""
+    return [entry for entry in comfy.supported_models.models if entry.__name__ != CoInteractConfig.__name__]
+
+
+@contextmanager
+def unregistered() -> Iterator[None]:
+    """Inside, the host does not know our entry."""
+    models = comfy.supported_models.models
+    every = list(models)
+    models[:] = host_entries()
+    try:
+        yield
+    finally:
+        models[:] = every
+
+
+def find_entry(unet_config: dict[str, Any]) -> Any:
+    """What the host takes a model of that configuration for; raises what the host raises where it wants to know more.
+
+    Args:
+        unet_config: as the host detects it; not changed.
+    """
+    import comfy.model_detection
+
+    return comfy.model_detection.model_config_from_unet_config(dict(unet_config), {})

@@ -79,6 +79,13 @@ def plain_vae(config: dict[str, Any]) -> Any:
     return WanVAE(**config).eval()
 
 
+def host_vae(state: dict[str, Tensor]) -> Any:
+    """The host's VAE of a file's tensors."""
+    import comfy.sd
+
+    return comfy.sd.VAE(sd=state)
+
+
 def in_tiles(tensor: Tensor, function: Callable[[Tensor], Tensor], **how: Any) -> Tensor:
     """Run `function` over overlapping tiles as the host's VAE does; see its `tiled_scale_multidim`."""
     from comfy.utils import tiled_scale_multidim

@@ -80,45 +80,37 @@ def _try(ask: Callable[[], Any]) -> Any:
 
 def _entries() -> Iterator[str]:
     """Ask for each entry's own configuration, with our entry in the list and without it."""
-    import comfy.supported_models
+    from ..host.registration import host_entries, unregistered
 
-    from ..host.registration import CoInteractConfig
-
-    models = comfy.supported_models.models
-    every, level = list(models), logging.root.manager.disable
-    without = [entry for entry in every if entry is not CoInteractConfig]
-    configs = {entry.__name__: entry.unet_config for entry in without}
+    configs = {entry.__name__: entry.unet_config for entry in host_entries()}
+    level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # ComfyUI logs an error where no entry wants so little of a model
     try:
-        found = [_found(configs)]
-        models[:] = without
-        found.append(_found(configs))
+        with_ours = _found(configs)
+        with unregistered():
+            without = _found(configs)
     finally:
-        models[:] = every
         logging.disable(level)
-    for name, with_ours in found[0].items():
-        if with_ours != found[1][name]:
-            yield f"{name} is taken for {with_ours} instead of {found[1][name]}"
+    for name, found in with_ours.items():
+        if found != without[name]:
+            yield f"{name} is taken for {found} instead of {without[name]}"
 
 
 def _found(configs: dict[str, dict[str, Any]]) -> dict[str, str]:
     """What ComfyUI takes each configuration for: an entry's name, or the error it raises for so little of a model."""
-    import comfy.model_detection
+    from ..host.registration import find_entry
 
-    find = comfy.model_detection.model_config_from_unet_config
     # an entry may want more than this to be made and raise; ours must not change that
-    return {name: type(_try(partial(find, dict(config), {}))).__name__ for name, config in configs.items()}
+    return {name: type(_try(partial(find_entry, config))).__name__ for name, config in configs.items()}
 
 
 def _decoding() -> Iterator[str]:
-    import comfy.sd
-
     from ..host.decode import end_decoder
-    from ..host.standalone import plain_vae
+    from ..host.standalone import host_vae, plain_vae
 
     with torch.inference_mode():
         module = plain_vae(VAE_SIZES)
-        vae = comfy.sd.VAE(sd=by_formula({name: tuple(value.shape) for name, value in module.state_dict().items()}))
+        vae = host_vae(by_formula({name: tuple(value.shape) for name, value in module.state_dict().items()}))
         latents = _values("latents", (1, LATENT_CHANNELS, LATENTS, CELLS, CELLS))
         whole = vae.decode(latents)[0].float().cpu()
         end = end_decoder(vae)(latents, FRAMES).float().cpu()
