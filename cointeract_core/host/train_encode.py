@@ -16,8 +16,10 @@ from torch import Tensor
 from ..conditioning.images import fit_person, fit_pose_picture, fit_product
 from ..conditioning.speech import mono_at_16k, pad_to_clips
 from ..constants import HOI_PROMPT_PREFIX, TEMPORAL_STRIDE
+from ..media.picture import read_picture
+from ..media.sound import read_audio
+from ..media.video import read_frames
 from ..training.cache import LATENTS, SPEECH, TEXT, EncoderStamps, SampleCache, SampleKeys, sample_keys
-from ..training.footage import read_audio, read_frames, read_picture
 from ..training.preflight import CheckedRow
 from .encode import encode_frames, encode_speech, encode_text
 from .encoders import EncoderFiles, load_audio_encoder, load_text_encoder, load_vae

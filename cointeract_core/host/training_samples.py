@@ -18,8 +18,8 @@ from ..clips.watch import one_colour
 from ..clips.writer import ClipWriter
 from ..constants import CLIP_TARGET_LATENTS, DEFAULT_CFG, DEFAULT_SHIFT, TEMPORAL_STRIDE
 from ..errors import ResultError
+from ..media.sound import read_audio
 from ..training.cache import SampleCache, SampleKeys
-from ..training.footage import read_audio
 from ..training.memory import Memory
 from ..training.preflight import CheckedRow
 from .conds import clip_conditions

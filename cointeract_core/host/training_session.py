@@ -23,12 +23,12 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..leftovers import sweep
+from ..media.picture import read_picture
 from ..training.adapter import save_trained
 from ..training.cache import SampleCache, SampleKeys
 from ..training.curves import PICTURE
 from ..training.engine import Engine, LocalEngine
 from ..training.fingerprint import fingerprint
-from ..training.footage import read_picture
 from ..training.lora import LoraSet, choose_layers
 from ..training.memory import Memory, memory_mode
 from ..training.pinned import give_back

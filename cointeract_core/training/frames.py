@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..conditioning.pose import nearest
 from ..constants import MOTION_FRAMES, TEMPORAL_STRIDE, VIDEO_FPS
 from ..errors import InputError
-from .footage import Footage
+from ..media.video import Footage
 from .settings import FEWEST_LATENTS
 
 SAME_RATE = 0.02  # frames a second

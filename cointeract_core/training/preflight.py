@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from ..conditioning.speech import check_speech
 from ..constants import TEMPORAL_STRIDE
 from ..errors import InputError
+from ..media.picture import read_picture
 from ..media.sound import Sound, read_sound
+from ..media.video import Footage, probe_video
 from ..shapes import SMALLEST_SIDE, VideoSize, largest_size
 from .box_forms import in_corners
 from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames, in_time
-from .footage import Footage, probe_video, read_picture
 from .frames import FrameError, FramePlan, plan_frames
 from .masks import TokenMasks, read_boxes, token_masks
 from .rows import COLUMNS, HOI_COLUMN, Draft, Problem, Row, parse_row, read_table

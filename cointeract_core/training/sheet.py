@@ -13,9 +13,11 @@ from torch import Tensor
 
 from ..conditioning.images import fill_picture, fit_person, fit_pose_picture, fit_product
 from ..constants import BOX_FIRST_FRAME, PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
+from ..media.picture import read_picture
+from ..media.sound import read_audio
+from ..media.video import Fit, read_frames
 from ..shapes import VideoSize
 from .canvas import FACE, GAP, HAND, LABEL, Canvas, can_write
-from .footage import Fit, read_audio, read_frames, read_picture
 from .masks import placed_boxes, read_boxes
 from .preflight import CheckedRow
 

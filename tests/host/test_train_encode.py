@@ -27,9 +27,11 @@ from cointeract_pack.cointeract_core.host.encoders import (
 )
 from cointeract_pack.cointeract_core.host.make_parts import make_pose, make_product, make_prompts, make_speech
 from cointeract_pack.cointeract_core.host.train_encode import encode_pictures, fill_cache
+from cointeract_pack.cointeract_core.media.picture import read_picture
+from cointeract_pack.cointeract_core.media.sound import read_audio
+from cointeract_pack.cointeract_core.media.video import probe_video, read_frames
 from cointeract_pack.cointeract_core.shapes import VideoSize
 from cointeract_pack.cointeract_core.training.cache import SampleCache
-from cointeract_pack.cointeract_core.training.footage import probe_video, read_audio, read_frames, read_picture
 from cointeract_pack.cointeract_core.training.preflight import check_table
 
 FILES = EncoderFiles("wan_2.1_vae_tiny.safetensors", "umt5_xxl_tiny.pt", "wav2vec2_large_xlsr53_chinese_tiny.pt")

@@ -13,8 +13,8 @@ import torch
 from cointeract_pack.cointeract_core.clips.writer import ClipWriter
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.media.colour import read_colours
+from cointeract_pack.cointeract_core.media.video import probe_video, read_frames
 from cointeract_pack.cointeract_core.shapes import VideoSize
-from cointeract_pack.cointeract_core.training.footage import probe_video, read_frames
 from cointeract_pack.tests.unit.media_files import (
     COLOURS,
     HLG,

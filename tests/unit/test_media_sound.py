@@ -8,8 +8,7 @@ import torch
 
 from cointeract_pack.cointeract_core.conditioning.speech import mono_at_16k
 from cointeract_pack.cointeract_core.errors import InputError
-from cointeract_pack.cointeract_core.media.sound import read_sound
-from cointeract_pack.cointeract_core.training.footage import read_audio
+from cointeract_pack.cointeract_core.media.sound import read_audio, read_sound
 from cointeract_pack.tests.unit.media_files import clip
 
 RATE = 8000

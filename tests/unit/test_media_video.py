@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cointeract_pack.cointeract_core.errors import InputError
+from cointeract_pack.cointeract_core.media.video import probe_video, read_frames
 from cointeract_pack.cointeract_core.shapes import VideoSize
-from cointeract_pack.cointeract_core.training.footage import probe_video, read_frames
 from cointeract_pack.cointeract_core.training.frames import plan_frames
 from cointeract_pack.tests.unit.media_files import clip, numbers
 

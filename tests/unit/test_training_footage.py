@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from cointeract_pack.cointeract_core.errors import InputError
+from cointeract_pack.cointeract_core.media.picture import read_picture
+from cointeract_pack.cointeract_core.media.sound import read_audio
+from cointeract_pack.cointeract_core.media.video import probe_video, read_frames
 from cointeract_pack.cointeract_core.shapes import VideoSize
-from cointeract_pack.cointeract_core.training.footage import probe_video, read_audio, read_frames, read_picture
 
 SMALL = VideoSize(64, 96)
 

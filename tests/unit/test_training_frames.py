@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cointeract_pack.cointeract_core.training.footage import Footage
+from cointeract_pack.cointeract_core.media.video import Footage
 from cointeract_pack.cointeract_core.training.frames import FrameError, plan_frames
 
 
