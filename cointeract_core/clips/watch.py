@@ -18,8 +18,17 @@ def check_finite(tensor: Tensor, what: str) -> None:
     Raises:
         ResultError: there are some.
     """
-    if not math.isfinite(tensor.sum(dtype=torch.float32).item()) and not bool(torch.isfinite(tensor).all()):
+    if not all_finite(tensor):
         raise _not_finite(what)
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Whether a tensor of any kind, also in 8 bits, holds neither NaN nor infinity."""
+    if not tensor.is_floating_point():
+        return True
+    wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
+    # a sum is one number to wait for; that of large numbers may be infinite where none of them is
+    return math.isfinite(wide.sum(dtype=torch.float32).item()) or bool(torch.isfinite(wide).all())
 
 
 class StepWatch:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..clips.watch import all_finite
 from ..errors import name_some
 from .files import ADAPTER_FOLDERS
 
@@ -43,7 +43,7 @@ def _broken_patches(patcher: Any) -> list[str]:
 def _holds_broken(patch: Any) -> bool:
     """Whether a patch of the host, a nested tuple with an adapter in it, holds a tensor with such values."""
     if isinstance(patch, Tensor):
-        return patch.is_floating_point() and not bool(torch.isfinite(patch.float()).all())
+        return not all_finite(patch)
     if isinstance(patch, list | tuple):
         return any(map(_holds_broken, patch))
     return _holds_broken(getattr(patch, "weights", None)) if hasattr(patch, "weights") else False

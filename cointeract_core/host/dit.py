@@ -120,7 +120,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
     ) -> None:
         super().__init__(*args, device=device, dtype=dtype, operations=operations, **kwargs)
         kinds = [FirstBlock, *[CoInteractBlock] * (len(self.blocks) - 2), LastBlock]
-        for block, kind in zip(self.blocks, kinds, strict=False):
+        for block, kind in zip(self.blocks, kinds, strict=False):  # a damaged file may have one block, or none
             block.__class__ = kind  # the host's constructor does not let S2V choose
         self.cointeract = Extras(
             self.dim,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..checkpoint.header import read_headers
 from ..checkpoint.keys import EXTRAS, HOST_PREFIX, parse_lora, to_ours
+from ..clips.watch import all_finite
 from ..errors import CheckpointKeysError, ModelFileError, name_some
 from .check_files import check_model
 from .files import find_lora
@@ -71,11 +72,7 @@ def check_numbers(what: str, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         ModelFileError: it has some.
     """
-    broken = [
-        name
-        for name, tensor in tensors.items()
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float().sum()))
-    ]
+    broken = [name for name, tensor in tensors.items() if not all_finite(tensor)]
     if broken:
         raise ModelFileError(
             f"{what} holds values that are not numbers (NaN or infinity) in {len(broken)} tensors "

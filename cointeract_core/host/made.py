@@ -15,7 +15,7 @@ from typing import Any
 
 import folder_paths
 
-from ..leftovers import beside
+from ..files import replaced
 
 VALUES = (
     "seed", "steps", "cfg", "shift", "sampler_name", "scheduler", "speech_to_face", "filename_prefix", "negative_until",
@@ -66,6 +66,5 @@ def _read(record: Path) -> tuple[str, int]:
 
 def _write(record: Path, path: str, lost: int) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
-    part = beside(record)
-    part.write_text(json.dumps({"path": path, "lost": lost}), encoding="utf-8")
-    part.replace(record)
+    with replaced(record, elsewhere=False) as done:
+        done.beside.write_text(json.dumps({"path": path, "lost": lost}), encoding="utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..shapes import VideoSize
-from .masks import HANDS, is_side
+from .masks import HANDS, is_box
 
 FRACTIONS_TO = 1.5  # boxes that reach beyond the picture are seen up to there; in pixels nothing is so small
 BEYOND = 0.1  # of a side: detectors guess that much of what the picture cuts off
@@ -115,7 +115,7 @@ def _series(boxes: Cell) -> list[list[Box]]:
     named: dict[str, list[Box]] = {}
     for value in boxes.values():
         for name, box in value.items() if isinstance(value, dict) else [("", value)]:
-            if _is_box(box) and name in ("", *HANDS):
+            if is_box(box) and name in ("", *HANDS):
                 named.setdefault(name, []).append(box)
     return list(named.values())
 
@@ -124,10 +124,6 @@ def _each(boxes: Cell, change: Callable[[Box], Box]) -> dict[str, Any]:
     def changed(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: changed(box) if name in HANDS else box for name, box in value.items()}
-        return change(value) if _is_box(value) else value
+        return change(value) if is_box(value) else value
 
     return {key: changed(value) for key, value in boxes.items()}
-
-
-def _is_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(map(is_side, box))

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..shapes import VideoSize
 from .box_forms import reaches_beyond
-from .masks import HANDS, KEY_PREFIX, frame_number, is_side, latent_of
+from .masks import HANDS, KEY_PREFIX, frame_number, is_box, latent_of
 
 BOX_PROBLEM_LIMIT = 3  # frames an error names
 LONGEST_SHOWN = 60  # characters of a wrong box or key that an error shows
@@ -126,7 +126,7 @@ def _mistake(box: Any, source: VideoSize | None) -> str | None:
     """A sentence with places for the frames and the first wrong box; None for a good box."""
     if isinstance(box, dict):
         return "{keys} holds {box}, but boxes named l_h and r_h are expected; name the hands so."
-    if not (isinstance(box, list) and len(box) == 4 and all(map(is_side, box))):
+    if not is_box(box):
         return "{keys} holds {box}, but four numbers x1, y1, x2, y2 are expected; correct the box or take it out."
     left, top, right, bottom = box
     if right <= left or bottom <= top:
@@ -145,8 +145,7 @@ def _mistake(box: Any, source: VideoSize | None) -> str | None:
 
 
 def _short(value: Any) -> str:
-    shown = str(value)
-    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
+    return shown(value, LONGEST_SHOWN)
 
 
 def _some(keys: Iterable[str]) -> str:

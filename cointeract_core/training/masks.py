@@ -154,6 +154,11 @@ def is_side(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST  # and no NaN
 
 
+def is_box(value: Any) -> bool:
+    """Whether a value is four sides, in whatever order and unit."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_side, value))
+
+
 def latent_of(frame: int) -> int:
     """Latent whose boxes are drawn on a frame."""
     return (frame - BOX_FIRST_FRAME) // TEMPORAL_STRIDE

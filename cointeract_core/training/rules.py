@@ -25,9 +25,9 @@ def whole(name: str, value: Any, low: int, advice: str, high: int | None = None)
     Raises:
         InputError: it is not.
     """
-    far = isinstance(value, int) and value > MOST
-    limit = f"from {low} on" if high is None and not far else f"from {low} to {MOST if high is None else high}"
     most = MOST if high is None else high
+    far = isinstance(value, int) and value > most
+    limit = f"from {low} to {most}" if far or high is not None else f"from {low} on"
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= most:
         raise refuse(name, value, f"a whole number {limit} is expected", advice)
 
