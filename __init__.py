@@ -13,8 +13,8 @@ check_host_version()
 
 async def comfy_entrypoint() -> Any:
     """Register the model class and hand the nodes to the host."""
-    from .cointeract_core.host.live import register_routes
-    from .cointeract_core.host.registration import register
+    from .cointeract_core.host.model.registration import register
+    from .cointeract_core.host.page.live import register_routes
     from .nodes import CoInteractExtension
 
     register()

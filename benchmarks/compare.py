@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything; plain values."""
-    part("model14b").set_up(cpu=options.device == "cpu")
-    rounds, cases = part("rounds"), options.cases.split(",")
+    part("traced.model14b").set_up(cpu=options.device == "cpu")
+    rounds, cases = part("timed.rounds"), options.cases.split(",")
     width = rounds.WIDTH if options.width is None else options.width
     if width < rounds.HEAD or width % rounds.HEAD:
         raise SystemExit(f"--width is {width}, but whole heads are expected; take a multiple of {rounds.HEAD}.")
@@ -48,7 +48,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     plan = rounds.Plan(options.size, width, options.device, precision, options.rounds, cases)
     try:
         return rounds.compare(options.reference, plan, sys.stderr.write)
-    except part("reference").CheckoutError as error:
+    except part("timed.reference").CheckoutError as error:
         raise SystemExit(f"{error}") from error
 
 

@@ -58,14 +58,14 @@ def run(
 
 
 def part(name: str) -> Any:
-    """A module of these benchmarks, imported as part of the pack."""
+    """A module of these benchmarks by its room and name, imported as part of the pack."""
     return importlib.import_module(f"{PACK}.benchmarks.{name}")
 
 
 def _run_in_host(program: str, arguments: list[str]) -> int:
     """Start the program again with the Python and the tree of a ComfyUI."""
     sys.path.append(str(ROOT / "scripts"))
-    hostenv = importlib.import_module("hostenv")
+    hostenv = importlib.import_module("comfyui_setup.hostenv")
     try:
         named = os.environ.get(HOST)
         host = hostenv.existing_host(Path(named)) if named else hostenv.ready_host()

@@ -24,20 +24,20 @@ UNITS = (("", 1.0), ("TB", 1e12), ("GB", 1e9), ("PFLOP", 1e15))
 
 def measure() -> dict[str, Any]:
     """Trace everything; plain values, as `--json` prints them."""
-    model14b, budgets = part("model14b"), part("budgets")
+    model14b, budgets = part("traced.model14b"), part("traced.budgets")
     model14b.set_up()
     ours, bare, theirs = model14b.build_ours(), model14b.build_ours(experts=False), model14b.build_host()
     routed = {size: model14b.trace_ours(ours, size) for size in model14b.SIZES}
     unrouted = {size: model14b.trace_ours(ours, size, routed=False) for size in model14b.SIZES}
     plain = {size: model14b.trace_ours(bare, size) for size in model14b.SIZES}
     second = {size: model14b.trace_ours(ours, size, second=True) for size in model14b.SIZES}
-    memory = part("memory14b").report(part("memory14b").build_base_model(), routed, second)
+    memory = part("traced.memory14b").report(part("traced.memory14b").build_base_model(), routed, second)
     decoding = {size: _decoding(size) for size in model14b.SIZES}
     parameters = model14b.parameters(ours)
     verdicts = [
         *budgets.judge(routed, unrouted, plain, parameters),
         *budgets.judge_memory(memory),
-        *budgets.judge_decoding(decoding, part("vae14b").latents_a_step()),
+        *budgets.judge_decoding(decoding, part("traced.vae14b").latents_a_step()),
     ]
     sizes = {}
     for size, traced in routed.items():
@@ -54,7 +54,7 @@ def measure() -> dict[str, Any]:
             "tokens": {"ours": traced.tokens, "host": hosted.tokens},
             "numbers": {name: dict(zip(budgets.NAMES, values, strict=True)) for name, values in columns.items()},
             "kernels of ours": dict(traced.measures.by_kernel.most_common()),
-            "FLOPs of ours": part("places").work_by_place(traced.measures),
+            "FLOPs of ours": part("traced.places").work_by_place(traced.measures),
         }
     return {
         "parameters": {"ours": parameters, "host": model14b.parameters(theirs), "official": budgets.PARAMETERS},
@@ -92,7 +92,7 @@ def _as_text(report: dict[str, Any]) -> str:
 
 def _decoding(size: str) -> dict[str, dict[str, float]]:
     """Decoding one later clip: the four numbers of ours and the host's, and the authors' FLOPs."""
-    budgets, vae14b = part("budgets"), part("vae14b")
+    budgets, vae14b = part("traced.budgets"), part("traced.vae14b")
     found = {
         name: dict(zip(budgets.NAMES, budgets.measured(measures), strict=True))
         for name, measures in vae14b.trace_decoding(size).items()

@@ -27,7 +27,7 @@ CARDS = ("80gb", "48gb", "32gb", "24gb")
 
 def measure() -> dict[str, Any]:
     """Trace everything; plain values, as `--json` prints them."""
-    model14b, training = part("model14b"), part("training14b")
+    model14b, training = part("traced.model14b"), part("traced.training14b")
     model14b.set_up()
     steps = {hoi: training.trace_step(hoi, recompute=True) for hoi in OFFICIAL}
     plain = {hoi: training.trace_step(hoi, recompute=False) for hoi in OFFICIAL}

@@ -6,13 +6,13 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..cointeract_core.clips.picture import draw_timeline
+from ..cointeract_core.clips.timeline import draw_timeline
 from ..cointeract_core.conditioning.prompts import split_prompts
 from ..cointeract_core.constants import VIDEO_FPS
 from ..cointeract_core.errors import InputError
-from ..cointeract_core.host.make_parts import make_pose, make_pose_of_video, make_prompts, make_speech
-from ..cointeract_core.host.progress import show_text
-from ..cointeract_core.host.workflow import audio_encoder_file
+from ..cointeract_core.host.files.workflow import audio_encoder_file
+from ..cointeract_core.host.page.progress import show_text
+from ..cointeract_core.host.video.make_parts import make_pose, make_pose_of_video, make_prompts, make_speech
 from .types import CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, advanced, node_schema
 
 DEFAULT_NEGATIVE = (

@@ -7,9 +7,9 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.errors import ModelFileError
-from ..cointeract_core.host.files import adapter_names, base_names, find_adapter, find_base
-from ..cointeract_core.host.loader import WEIGHT_DTYPES, load_cointeract, plan_load
-from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.host.files.folders import adapter_names, base_names, find_adapter, find_base
+from ..cointeract_core.host.files.load_model import WEIGHT_DTYPES, load_cointeract, plan_load
+from ..cointeract_core.host.page.progress import show_text
 from .types import CATEGORY, advanced, node_schema
 
 OWN_PRECISION = "own precision"

@@ -6,9 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..cointeract_core.host.files import find_lora, lora_names
-from ..cointeract_core.host.lora import add_lora
-from ..cointeract_core.host.progress import show_text
+from ..cointeract_core.host.files.apply_lora import add_lora
+from ..cointeract_core.host.files.folders import find_lora, lora_names
+from ..cointeract_core.host.page.progress import show_text
 from .types import CATEGORY, node_schema
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
+from ..cointeract_core.conditioning.cut_out import mask_note
 from ..cointeract_core.conditioning.images import batch_note
-from ..cointeract_core.conditioning.masks import mask_note
 from ..cointeract_core.constants import PRODUCT_PADDING
-from ..cointeract_core.host.make_parts import make_person, make_product
-from ..cointeract_core.host.progress import show_text
-from ..cointeract_core.host.workflow import is_transparency, loaded_transparency
+from ..cointeract_core.host.files.workflow import is_transparency, loaded_transparency
+from ..cointeract_core.host.page.progress import show_text
+from ..cointeract_core.host.video.make_parts import make_person, make_product
 from ..cointeract_core.shapes import snap_size
 from .types import CATEGORY, Person, Product, advanced, node_schema
 

@@ -8,15 +8,15 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..cointeract_core.clips.scene import build_scene
 from ..cointeract_core.constants import DEFAULT_CFG, DEFAULT_SHIFT, DEFAULT_STEPS
-from ..cointeract_core.host.check_files import check_model, check_vae
-from ..cointeract_core.host.finish import finished_audio, finished_images
-from ..cointeract_core.host.generate import generate_video
-from ..cointeract_core.host.made import remember, times_lost
-from ..cointeract_core.host.output import output_location, prefix_problem
-from ..cointeract_core.host.progress import show_text
-from ..cointeract_core.host.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
-from ..cointeract_core.host.single_clip import decode_clip, prepare_clip_context
-from ..cointeract_core.host.workflow import model_files, widget_values
+from ..cointeract_core.host.files.check_wired import check_model, check_vae
+from ..cointeract_core.host.files.workflow import model_files, widget_values
+from ..cointeract_core.host.page.progress import show_text
+from ..cointeract_core.host.video.finish import finished_audio, finished_images
+from ..cointeract_core.host.video.generate import generate_video
+from ..cointeract_core.host.video.made import remember, times_lost
+from ..cointeract_core.host.video.output import output_location, prefix_problem
+from ..cointeract_core.host.video.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
+from ..cointeract_core.host.video.single_clip import decode_clip, prepare_clip_context
 from .types import (
     CATEGORY,
     ClipContext,

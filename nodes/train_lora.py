@@ -6,11 +6,11 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..cointeract_core.host.files import adapter_names, base_names, encoder_names
-from ..cointeract_core.host.training_session import curves_picture, plan_run, run_training
-from ..cointeract_core.training.rules import number_in
-from ..cointeract_core.training.settings import BASE_DTYPES, MEMORY_MODES
-from ..cointeract_core.training.settings_file import with_sections
+from ..cointeract_core.host.files.folders import adapter_names, base_names, encoder_names
+from ..cointeract_core.host.train.session import curves_picture, plan_run, run_training
+from ..cointeract_core.training.settings.rules import number_in
+from ..cointeract_core.training.settings.sections import BASE_DTYPES, MEMORY_MODES
+from ..cointeract_core.training.settings.toml import with_sections
 from .training import SUBCATEGORY
 from .types import TrainingOptions, TrainingRows, node_schema
 

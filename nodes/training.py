@@ -7,12 +7,11 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, LORA_RANK, TRAINING_SHIFT
-from ..cointeract_core.host.progress import show_text
-from ..cointeract_core.host.training_data import picture_of, read_training_data, table_names, table_stamp
+from ..cointeract_core.host.page.progress import show_text
+from ..cointeract_core.host.train.tables import picture_of, read_training_data, table_names, table_stamp
 from ..cointeract_core.shapes import snap_size
-from ..cointeract_core.training.lora import TARGETS
-from ..cointeract_core.training.rules import row_numbers
-from ..cointeract_core.training.settings import (
+from ..cointeract_core.training.settings.rules import row_numbers
+from ..cointeract_core.training.settings.sections import (
     BAD_ROWS,
     HOI_MODES,
     OPTIMISERS,
@@ -20,6 +19,7 @@ from ..cointeract_core.training.settings import (
     TIMESTEP_RULES,
     DataSettings,
 )
+from ..cointeract_core.training.settings.targets import TARGETS
 from .references import CUSTOM, PRESETS
 from .types import CATEGORY, TrainingOptions, TrainingRows, advanced, node_schema
 

@@ -14,8 +14,18 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import blueprint_graph
-from workflow_graphs import FILES, Node, ad_nodes, app_mode, fast_nodes, file_address, groups, train_groups, train_nodes
+from graphs import blueprint_graph
+from graphs.workflow_graphs import (
+    FILES,
+    Node,
+    ad_nodes,
+    app_mode,
+    fast_nodes,
+    file_address,
+    groups,
+    train_groups,
+    train_nodes,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")

@@ -19,11 +19,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
-from hostevents import Event, EventSocket
-from hostlock import setting_up, using
-from hostserver import Server, fetch_json, running_server
-from testbase import prepare_base
+from comfyui_setup.hostenv import ROOT, Host, SetupError, existing_host, ready_host, run, say, stop_on_termination
+from comfyui_setup.hostevents import Event, EventSocket
+from comfyui_setup.hostlock import setting_up, using
+from comfyui_setup.hostserver import Server, fetch_json, running_server
+from comfyui_setup.testbase import prepare_base
 
 TRAINING_WORKFLOW = ROOT / "workflows" / "cointeract_train_lora.json"
 VIDEO_NODE = "CoInteractDecode"
@@ -137,8 +137,8 @@ def _run_workflow(
     server: Server, page: dict[str, Any], values: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Queue a workflow of the page and follow it; its prompt and what its nodes put out."""
-    from api_prompt import convert, with_files  # here, where an old Python has already been told apart
-    from tiny_models import REAL_TO_TINY
+    from graphs.api_prompt import convert, with_files  # here, where an old Python has already been told apart
+    from tiny.tiny_models import REAL_TO_TINY
 
     try:
         info = fetch_json(server.address + "/object_info")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hostenv import SetupError
+from comfyui_setup.hostenv import SetupError
 
 RUN = "demo"
 STEPS = 400

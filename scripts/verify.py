@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hostenv import ROOT, SetupError, existing_host, ready_host, stop_on_termination
-from hostlock import setting_up
+from comfyui_setup.hostenv import ROOT, SetupError, existing_host, ready_host, stop_on_termination
+from comfyui_setup.hostlock import setting_up
 
 
 def main(arguments: list[str]) -> int:

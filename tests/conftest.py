@@ -160,7 +160,7 @@ def base_directory() -> Path:
 @pytest.fixture(scope="session")
 def server(host: Path, base_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """A real ComfyUI server on a free loopback port, with a base directory of its own."""
-    import hostserver
+    from comfyui_setup import hostserver
 
     folder = tmp_path_factory.mktemp("server base")
     with hostserver.test_server(host, base_directory, folder) as running:
@@ -170,7 +170,7 @@ def server(host: Path, base_directory: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def chrome() -> Path:
     """Chrome or Chromium for the browser tests."""
-    import findbrowser
+    from comfyui_setup import findbrowser
 
     found = findbrowser.find()
     if found is None:

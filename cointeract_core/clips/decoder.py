@@ -7,7 +7,7 @@ all.  Where each layer has to begin follows from its kernels; what is kept is th
 A decoder is known by its parts, not by its name: convolutions that take the frames before as an argument, blocks of a
 `residual` path and a `shortcut`, and layers that double the frames by a `time_conv`.  What each layer remembers is kept
 here, since what a decoder's own program keeps differs from version to version.  Whether all this gives the same as that
-program is for the caller to try (`host/decode.py`).
+program is for the caller to try (`host/video/decode.py`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..constants import PIXELS_PER_TOKEN, PRODUCT_PADDING
 from ..errors import InputError
 from ..shapes import VideoSize
-from .masks import cut_out
+from .cut_out import cut_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image, Resampling

@@ -1,6 +1,6 @@
 """What differs from one ComfyUI to the next, asked of the one at hand by what it can do, never by its version.
 
-`compat.py` lists which version has which form.
+`contract.py` lists which version has which form.
 """
 
 from __future__ import annotations

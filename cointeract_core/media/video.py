@@ -157,7 +157,7 @@ def read_frames(source: Source, indices: Sequence[int], size: VideoSize, fit: Fi
 
     Args:
         indices: which frames, in any order, also more than once.
-        fit: brings a frame to `size`, as boxes are (`masks`): by default scaled to fill it and cut from the centre.
+        fit: brings a frame to `size`, as `token_masks` does boxes: by default scaled to fill it, cut from the centre.
 
     Returns:
         `[len(indices), H, W, 3]` in 0-1.

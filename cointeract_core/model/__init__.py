@@ -1,1 +1,4 @@
-"""The CoInteract transformer: pure torch over the sub-modules of the host's Wan2.2-S2V class."""
+"""The CoInteract transformer: pure torch over the sub-modules of ComfyUI's Wan2.2-S2V class.
+
+Imports constants and errors only; what it needs of ComfyUI's modules is written in `parts`.
+"""

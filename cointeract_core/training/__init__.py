@@ -1,1 +1,4 @@
-"""What training needs besides the model: token masks, router targets, noise levels."""
+"""Training without ComfyUI, in four rooms: settings, then the table, then one step, then the run.
+
+Each imports from those before it; the host layer's `train` brings the model and the files.
+"""

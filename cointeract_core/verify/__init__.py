@@ -1,1 +1,4 @@
-"""Run golden files of the published method through our code: ``python -m cointeract_core.verify DIR``."""
+"""Whether the pack works on this ComfyUI: the self-check, and recordings of the authors' program.
+
+Stands above the host layer; only commands import it.
+"""

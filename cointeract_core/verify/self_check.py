@@ -54,7 +54,7 @@ def check_comfyui() -> list[Finding]:
     Returns:
         a finding for each question.
     """
-    from ..host.registration import register
+    from ..host.model.registration import register
 
     register()
     questions = {
@@ -80,7 +80,7 @@ def _try(ask: Callable[[], Any]) -> Any:
 
 def _entries() -> Iterator[str]:
     """Ask for each entry's own configuration, with our entry in the list and without it."""
-    from ..host.registration import host_entries, unregistered
+    from ..host.model.registration import host_entries, unregistered
 
     configs = {entry.__name__: entry.unet_config for entry in host_entries()}
     level = logging.root.manager.disable
@@ -98,15 +98,15 @@ def _entries() -> Iterator[str]:
 
 def _found(configs: dict[str, dict[str, Any]]) -> dict[str, str]:
     """What ComfyUI takes each configuration for: an entry's name, or the error it raises for so little of a model."""
-    from ..host.registration import find_entry
+    from ..host.model.registration import find_entry
 
     # an entry may want more than this to be made and raise; ours must not change that
     return {name: type(_try(partial(find_entry, config))).__name__ for name, config in configs.items()}
 
 
 def _decoding() -> Iterator[str]:
-    from ..host.decode import end_decoder
-    from ..host.standalone import host_vae, plain_vae
+    from ..host.model.standalone import host_vae, plain_vae
+    from ..host.video.decode import end_decoder
 
     with torch.inference_mode():
         module = plain_vae(VAE_SIZES)
@@ -121,10 +121,10 @@ def _decoding() -> Iterator[str]:
 
 
 def _sampling() -> Iterator[str]:
-    from ..host.conds import clip_conditions
     from ..host.forms import load_state_dict_as_model
-    from ..host.sampling import PUBLISHED_SCHEDULE, SampleSettings, make_sigmas, sample_clip, with_shift
-    from ..host.skeleton import model_shapes
+    from ..host.model.skeleton import model_shapes
+    from ..host.video.conditions import clip_conditions
+    from ..host.video.sampling import PUBLISHED_SCHEDULE, SampleSettings, make_sigmas, sample_clip, with_shift
 
     settings = SampleSettings(SEED, steps=2, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
     with torch.inference_mode():

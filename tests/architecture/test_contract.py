@@ -1,4 +1,4 @@
-"""What the pack reaches into ComfyUI for is what `host/compat.py` lists, no more and no less."""
+"""What the pack reaches into ComfyUI for is what `host/contract.py` lists, no more and no less."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cointeract_pack.cointeract_core.host.compat import LATER, SAME, TOUCHED
+from cointeract_pack.cointeract_core.host.contract import LATER, SAME, TOUCHED
 from cointeract_pack.tests.architecture.test_imports import HOST_MODULES
 
 MODULES = HOST_MODULES | {"nodes"}  # in these files, `nodes` without a dot is ComfyUI's

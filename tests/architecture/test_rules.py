@@ -29,7 +29,7 @@ FORBIDDEN_MODULES = {
     "urllib",
 }
 # one file answers the page on the host's own server, whose replies are aiohttp's; it fetches nothing
-SERVER_ROUTES = ("cointeract_core/host/live.py", "aiohttp")
+SERVER_ROUTES = ("cointeract_core/host/page/live.py", "aiohttp")
 FORBIDDEN_CALLS = {"breakpoint", "compile", "eval", "exec", "input", "print", "__import__"}
 FORBIDDEN_METHODS = {("os", "system"), ("os", "popen"), ("torch", "load"), ("logging", "basicConfig")}
 SECOND_NAME = re.compile(r"\bdepth(?!wise)", re.IGNORECASE)
@@ -63,9 +63,9 @@ def test_no_network_pickle_or_processes(pack):
 # an entry that ComfyUI asks about every model must never stop one; the check of an unknown ComfyUI tells what it
 # raised; a step that was cut lets go of what its frames hold, and raises on
 ANYTHING_MAY_COME = {
-    ("cointeract_core/host/registration.py", "matches"),
+    ("cointeract_core/host/model/registration.py", "matches"),
     ("cointeract_core/verify/self_check.py", "_try"),
-    ("cointeract_core/training/memory.py", "memory_mode"),
+    ("cointeract_core/training/step/memory.py", "memory_mode"),
 }
 
 

@@ -133,7 +133,7 @@ def bench(page: Page, server: Any) -> Bench:
 @pytest.fixture(scope="session")
 def tiny_workflow(repo: Path) -> Any:
     """Read a shipped workflow and make it small: tiny model files, a small picture, two steps."""
-    import tiny_models
+    from tiny import tiny_models
 
     small = {
         "CoInteractPersonReference": {0: "custom", 1: 96, 2: 128},

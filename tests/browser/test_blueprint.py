@@ -6,8 +6,8 @@ import json
 import urllib.error
 from pathlib import Path
 
-import blueprint_graph
 import pytest
+from graphs import blueprint_graph
 
 RUN_LIMIT = 240
 PATIENCE = 60_000  # milliseconds; a busy machine takes its time
@@ -61,7 +61,7 @@ def test_is_listed_and_served(bench, listed, repo):
 
 def test_makes_a_video_from_the_page(renderer, bench, page, listed, server, tmp_path):
     import probe_video
-    import tiny_models
+    from tiny import tiny_models
 
     bench.leave_out_of_old_vue_nodes(renderer, "the blueprint")
     page.wait_for_load_state("networkidle")  # it fetches blueprints last

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cointeract_pack.cointeract_core.training.curves import CurveLog
+from cointeract_pack.cointeract_core.training.run.curves import CurveLog
 
 NODE = "CoInteractTrainLora"
 ROUTE = "/cointeract/training"

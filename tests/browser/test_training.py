@@ -29,7 +29,7 @@ def row_folder(server, repo):
 def workflow(repo):
     """The shipped workflow with tiny files, a tiny picture and the demo's settings."""
     import demo_train
-    import tiny_models
+    from tiny import tiny_models
 
     text = (repo / "workflows" / f"{NAME}.json").read_text(encoding="utf-8")
     for real, tiny in tiny_models.REAL_TO_TINY.items():
@@ -52,9 +52,9 @@ def set_values(page, values):
 
 def make_clip(bench, repo, adapter):
     """The mp4 of one clip of the ad workflow with an adapter, over the API."""
-    import api_prompt
     import demo
-    import tiny_models
+    from graphs import api_prompt
+    from tiny import tiny_models
 
     info = bench.get("/object_info")
     ad = json.loads((repo / "workflows" / "cointeract_ad.json").read_text(encoding="utf-8"))

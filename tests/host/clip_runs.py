@@ -12,20 +12,20 @@ import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from comfy.patcher_extension import WrappersMP
 
-from cointeract_pack.cointeract_core.host.cache import WRAPPER_KEY
-from cointeract_pack.cointeract_core.host.conds import ClipConditions
-from cointeract_pack.cointeract_core.host.dit import KERNELS
-from cointeract_pack.cointeract_core.host.sampling import (
+from cointeract_pack.cointeract_core.host.model.clip_cache import WRAPPER_KEY
+from cointeract_pack.cointeract_core.host.model.dit import KERNELS
+from cointeract_pack.cointeract_core.host.video.conditions import ClipConditions
+from cointeract_pack.cointeract_core.host.video.sampling import (
     PUBLISHED_SCHEDULE,
     SampleSettings,
     make_sigmas,
     sample_clip,
     with_shift,
 )
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.tiny import build_patcher
+from cointeract_pack.cointeract_core.verify.recordings.golden import read_golden
+from cointeract_pack.cointeract_core.verify.recordings.tiny import build_patcher
 
-GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit_moe.safetensors"
+GOLDEN = Path(__file__).resolve().parents[1] / "parity" / "golden" / "dit" / "dit_moe.safetensors"
 SETTINGS = SampleSettings(seed=3, steps=4, cfg=3.0, shift=7.0, sampler="euler", scheduler=PUBLISHED_SCHEDULE)
 # PyTorch's attention, the host's choice on a GPU; the one it chooses on a CPU asks the system for free memory
 GPU_KERNELS = replace(KERNELS, attention=attention_pytorch)

@@ -191,7 +191,7 @@ def put(model_folder: Callable[[str], Path]) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def registered(host: Path) -> None:
     """Our entry in the host's list of models."""
-    from cointeract_pack.cointeract_core.host.registration import register
+    from cointeract_pack.cointeract_core.host.model.registration import register
 
     register()
 
@@ -199,13 +199,13 @@ def registered(host: Path) -> None:
 @pytest.fixture(scope="session")
 def training_case(golden_dir: Path) -> SimpleNamespace:
     """A tiny model with experts, HOI stream and LoRA, rows for it, and settings: everything a training step needs."""
-    from cointeract_pack.cointeract_core.training.lora import LoraSet, choose_layers
-    from cointeract_pack.cointeract_core.training.masks import TokenMasks
-    from cointeract_pack.cointeract_core.training.sample import PromptContexts, TrainingSample
-    from cointeract_pack.cointeract_core.training.settings_file import settings_from
-    from cointeract_pack.cointeract_core.training.trainable import TrainableModel
-    from cointeract_pack.cointeract_core.verify.golden import read_golden
-    from cointeract_pack.cointeract_core.verify.tiny import build_dit
+    from cointeract_pack.cointeract_core.training.settings.toml import settings_from
+    from cointeract_pack.cointeract_core.training.step.lora import LoraSet, choose_layers
+    from cointeract_pack.cointeract_core.training.step.sample import PromptContexts, TrainingSample
+    from cointeract_pack.cointeract_core.training.step.trainable import TrainableModel
+    from cointeract_pack.cointeract_core.training.table.token_masks import TokenMasks
+    from cointeract_pack.cointeract_core.verify.recordings.golden import read_golden
+    from cointeract_pack.cointeract_core.verify.recordings.tiny import build_dit
 
     golden = read_golden(golden_dir / "training_step.safetensors")
 

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from cointeract_pack.cointeract_core.verify.golden import Check, read_golden, worst
-from cointeract_pack.cointeract_core.verify.keys import check_keys
-from cointeract_pack.cointeract_core.verify.lora import check_lora
+from cointeract_pack.cointeract_core.verify.recordings.golden import Check, read_golden, worst
+from cointeract_pack.cointeract_core.verify.recordings.keys import check_keys
+from cointeract_pack.cointeract_core.verify.recordings.lora import check_lora
 
 FILES = {"keys_14b.json": check_keys, "lora.safetensors": check_lora}
 FEWEST = {"keys_14b.json": 17, "lora.safetensors": 57}

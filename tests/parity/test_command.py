@@ -31,7 +31,7 @@ def verify(host: Path, repo: Path):
 
 def test_files_that_hold(verify, golden_dir, tmp_path):
     shutil.copy(golden_dir / "schedule.json", tmp_path / "another_schedule.json")
-    shutil.copy(golden_dir / "dit_base.safetensors", tmp_path / "dit_base_seed7.safetensors")
+    shutil.copy(golden_dir / "dit" / "dit_base.safetensors", tmp_path / "dit_base_seed7.safetensors")
     status, lines = verify(tmp_path)
     assert status == 0
     assert [line.split()[:2] for line in lines] == [
@@ -42,7 +42,7 @@ def test_files_that_hold(verify, golden_dir, tmp_path):
 
 
 def test_files_that_do_not(verify, golden_dir, tmp_path):
-    whole = (golden_dir / "dit_base.safetensors").read_bytes()
+    whole = (golden_dir / "dit" / "dit_base.safetensors").read_bytes()
     (tmp_path / "dit_base.safetensors").write_bytes(whole[:-1])
     (tmp_path / "schedule.json").write_text((golden_dir / "schedule.json").read_text().replace("0.9", "0.8"))
     (tmp_path / "training_step.json").write_text("{}")

@@ -7,30 +7,35 @@ import dataclasses
 import pytest
 import torch
 
-from cointeract_pack.cointeract_core.verify.dit import check_cogen, check_dit, check_positions, check_product_scale
-from cointeract_pack.cointeract_core.verify.golden import Golden, read_golden, worst
-from cointeract_pack.cointeract_core.verify.runs import read_words
-from cointeract_pack.cointeract_core.verify.training import check_training
-from cointeract_pack.cointeract_core.verify.vae import check_vae
+from cointeract_pack.cointeract_core.verify.recordings.dit import (
+    check_cogen,
+    check_dit,
+    check_positions,
+    check_product_scale,
+)
+from cointeract_pack.cointeract_core.verify.recordings.golden import Golden, read_golden, worst
+from cointeract_pack.cointeract_core.verify.recordings.runs import read_words
+from cointeract_pack.cointeract_core.verify.recordings.training import check_training
+from cointeract_pack.cointeract_core.verify.recordings.vae import check_vae
 
 FILES = {
-    "dit_base.safetensors": (check_dit, 19),
-    "dit_moe.safetensors": (check_dit, 25),
-    "dit_product_scale.safetensors": (check_product_scale, 31),
-    "dit_cogen_asym.safetensors": (check_cogen, 31),
-    "dit_cogen_mutual.safetensors": (check_cogen, 29),
+    "dit/dit_base.safetensors": (check_dit, 19),
+    "dit/dit_moe.safetensors": (check_dit, 25),
+    "dit/dit_product_scale.safetensors": (check_product_scale, 31),
+    "dit/dit_cogen_asym.safetensors": (check_cogen, 31),
+    "dit/dit_cogen_mutual.safetensors": (check_cogen, 29),
     "rope_positions.json": (check_positions, 88),
     "training_step.safetensors": (check_training, 242),
     "vae_tiny.safetensors": (check_vae, 9),
 }
 # one tensor of each kind: a run, its logits, a tensor on the way, the HOI stream, a gradient
 CHANGED = [
-    ("dit_base.safetensors", "out.pred_audio_zero"),
-    ("dit_base.safetensors", "mid.audio_local"),
-    ("dit_moe.safetensors", "out.router_logits_t500_uncond"),
-    ("dit_moe.safetensors", "mid.block4.in"),
-    ("dit_cogen_asym.safetensors", "out.hoi_noproduct"),
-    ("dit_cogen_asym.safetensors", "mid.hoi_head.in"),
+    ("dit/dit_base.safetensors", "out.pred_audio_zero"),
+    ("dit/dit_base.safetensors", "mid.audio_local"),
+    ("dit/dit_moe.safetensors", "out.router_logits_t500_uncond"),
+    ("dit/dit_moe.safetensors", "mid.block4.in"),
+    ("dit/dit_cogen_asym.safetensors", "out.hoi_noproduct"),
+    ("dit/dit_cogen_asym.safetensors", "mid.hoi_head.in"),
     ("training_step.safetensors", "out.hoi_asym_id500.grad.depth_cond_mask.weight"),
     ("training_step.safetensors", "out.diffusion_only_id900.loss_terms"),
     ("vae_tiny.safetensors", "out.decoded2"),
@@ -55,7 +60,7 @@ def test_a_wrong_number_is_seen(file, name, golden_dir):
 
 
 def test_an_output_nothing_compares_is_seen(golden_dir):
-    golden = read_golden(golden_dir / "dit_base.safetensors")
+    golden = read_golden(golden_dir / "dit/dit_base.safetensors")
     more = dataclasses.replace(golden, tensors=golden.tensors | {"out.else": torch.zeros(1)})
     assert worst(list(check_dit(more))).name == "outputs nothing compares: out.else"
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from cointeract_pack.cointeract_core.verify.golden import read_golden
-from cointeract_pack.cointeract_core.verify.runs import Run, predict, read_run
-from cointeract_pack.cointeract_core.verify.tiny import build_dit
+from cointeract_pack.cointeract_core.verify.recordings.golden import read_golden
+from cointeract_pack.cointeract_core.verify.recordings.runs import Run, predict, read_run
+from cointeract_pack.cointeract_core.verify.recordings.tiny import build_dit
 
-GOLDEN = Path(__file__).parent / "golden" / "dit_cogen_asym.safetensors"
+GOLDEN = Path(__file__).parent / "golden" / "dit" / "dit_cogen_asym.safetensors"
 
 
 def cast(part: Any, precision: torch.dtype) -> Any:

@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from cointeract_pack.cointeract_core.verify.audio import check_audio
-from cointeract_pack.cointeract_core.verify.dit import on_the_way
-from cointeract_pack.cointeract_core.verify.golden import FLOAT_TOLERANCE, Check, Golden, compare, read_golden, worst
-from cointeract_pack.cointeract_core.verify.masks import check_masks
-from cointeract_pack.cointeract_core.verify.preprocess import check_preprocess
-from cointeract_pack.cointeract_core.verify.schedule import check_schedule
+from cointeract_pack.cointeract_core.verify.recordings.audio import check_audio
+from cointeract_pack.cointeract_core.verify.recordings.dit import on_the_way
+from cointeract_pack.cointeract_core.verify.recordings.golden import (
+    FLOAT_TOLERANCE,
+    Check,
+    Golden,
+    compare,
+    read_golden,
+    worst,
+)
+from cointeract_pack.cointeract_core.verify.recordings.preprocess import check_preprocess
+from cointeract_pack.cointeract_core.verify.recordings.schedule import check_schedule
+from cointeract_pack.cointeract_core.verify.recordings.token_masks import check_masks
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES: dict[str, Callable[[Golden], Iterator[Check]]] = {

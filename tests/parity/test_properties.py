@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 from cointeract_pack.cointeract_core.constants import EXPERTS_OFF_FROM, TEMPORAL_STRIDE
 from cointeract_pack.cointeract_core.model.prepare import embed_audio
-from cointeract_pack.cointeract_core.verify.golden import FLOAT_TOLERANCE, read_golden
-from cointeract_pack.cointeract_core.verify.runs import Run, predict, read_run
-from cointeract_pack.cointeract_core.verify.tiny import build_dit
+from cointeract_pack.cointeract_core.verify.recordings.golden import FLOAT_TOLERANCE, read_golden
+from cointeract_pack.cointeract_core.verify.recordings.runs import Run, predict, read_run
+from cointeract_pack.cointeract_core.verify.recordings.tiny import build_dit
 
-GOLDEN = Path(__file__).parent / "golden" / "dit_moe.safetensors"
+GOLDEN = Path(__file__).parent / "golden" / "dit" / "dit_moe.safetensors"
 REPEATED, DROPPED = 73, 19  # the authors' audio prefix, in features and in outputs
 
 

@@ -1,0 +1,1 @@
+"""Counted on PyTorch's meta device: what a forward, a decode and a training step do and keep at 14B."""

@@ -1,0 +1,4 @@
+"""A training run inside ComfyUI: rows encoded, the model in training, samples, progress, the command.
+
+`session` is its door; nothing imports it but nodes and commands.
+"""

@@ -1,0 +1,49 @@
+"""A running average of what is trained; it often makes better videos than the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+
+
+class AdapterEma:
+    """Exponential moving average, kept in float32 on the CPU.
+
+    Args:
+        decay: share of the average each update keeps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self._decay = decay
+        self._average: dict[str, Tensor] = {}
+
+    def update(self, parameters: Mapping[str, Tensor]) -> None:
+        """Take a step's values in; the first ones are taken as they are."""
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                value = parameter.detach().float().cpu()
+                if name in self._average:
+                    self._average[name].lerp_(value, 1.0 - self._decay)
+                else:
+                    self._average[name] = value.clone()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The average, by name."""
+        return dict(self._average)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put a saved average back.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not tensors:
+            raise InputError(
+                "The saved state holds no running average, but this run keeps one; remove that state to resume from "
+                "the one before it."
+            )
+        self._average = {name: tensor.clone() for name, tensor in tensors.items()}

@@ -1,0 +1,48 @@
+"""What must stay the same for a run to be resumed, and what of it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..settings.sections import TrainSettings
+from ..settings.toml import plain_values
+
+# these may change on the way: they decide how long and how the run is watched, not what a step computes
+FREE = {
+    "run": {
+        "steps", "save_every", "keep_last", "validate_every", "sample_every", "sample_steps", "resume", "keep_hoi",
+        "official_names",
+    },
+    "data": {"bad_rows", "table"},  # what is in the rows counts, not where they lie
+    "memory": {"mode"},
+    "model": {"base", "adapter", "vae", "text_encoder", "audio_encoder"},  # likewise
+}  # fmt: skip
+
+
+def fingerprint(settings: TrainSettings, *, data: str, model: str, processes: int = 1) -> dict[str, Any]:
+    """Identity of a run.
+
+    Args:
+        data: hash of all encoded rows.
+        model: hash of base and adapter.
+        processes: each takes its own samples of a step, so their number counts as accumulation does.
+    """
+    kept: dict[str, Any] = {}
+    for section, values in plain_values(settings).items():
+        kept |= {f"{section}.{key}": value for key, value in values.items() if key not in FREE.get(section, ())}
+    if settings.optimizer.schedule != "constant":
+        kept["run.steps"] = settings.run.steps  # the rate of every step follows from it
+    samples = kept.pop("optimizer.accumulation") * processes
+    return {**kept, "samples per step": samples, "data": data, "model": model}
+
+
+def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, such as ``optimizer.learning_rate was 1e-05 and is 0.0001``; empty where a run may go on."""
+    found = []
+    for name in {**saved, **now}:
+        before, after = saved.get(name), now.get(name)
+        if before != after:
+            # hashes say nothing to a reader
+            found.append(f"{name} is another" if name in ("data", "model") else f"{name} was {before} and is {after}")
+    return found
