@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .cointeract_core.host.version import check_host_version
+
+if TYPE_CHECKING:
+    from .nodes import CoInteractExtension
 
 WEB_DIRECTORY = "./web"
 
 check_host_version()
 
 
-async def comfy_entrypoint() -> Any:
+async def comfy_entrypoint() -> CoInteractExtension:
     """Register the model class and hand the nodes to the host."""
     from .cointeract_core.host.model.registration import register
     from .cointeract_core.host.page.live import register_routes

@@ -18,6 +18,11 @@ class VideoSize:
     width: int
     height: int
 
+    @classmethod
+    def of_latent(cls, rows: int, columns: int) -> VideoSize:
+        """The size of a video whose latents have so many cells."""
+        return cls(columns * SPATIAL_STRIDE, rows * SPATIAL_STRIDE)
+
     @property
     def latent_height(self) -> int:
         """Rows of latent cells."""
@@ -27,6 +32,16 @@ class VideoSize:
     def latent_width(self) -> int:
         """Columns of latent cells."""
         return self.width // SPATIAL_STRIDE
+
+    @property
+    def token_rows(self) -> int:
+        """Tokens from top to bottom."""
+        return self.height // PIXELS_PER_TOKEN
+
+    @property
+    def token_columns(self) -> int:
+        """Tokens from left to right."""
+        return self.width // PIXELS_PER_TOKEN
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
@@ -62,5 +77,10 @@ def largest_size(width: int, height: int, max_pixels: int) -> VideoSize:
 
 
 def video_frames(latents: int) -> int:
-    """Frames the VAE makes of `latents` latents."""
+    """Frames the VAE makes of `latents` latents: one of the first, four of each that follows."""
     return (latents - 1) * TEMPORAL_STRIDE + 1
+
+
+def video_latents(frames: int) -> int:
+    """Latents the VAE makes of `frames` frames; the inverse of `video_frames`."""
+    return (frames - 1) // TEMPORAL_STRIDE + 1

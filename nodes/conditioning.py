@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io, ui
+from torch import Tensor
 
+from ..cointeract_core.clips.parts import PersonReference, Speech
 from ..cointeract_core.clips.timeline import draw_timeline
 from ..cointeract_core.conditioning.prompts import split_prompts
 from ..cointeract_core.constants import VIDEO_FPS
 from ..cointeract_core.errors import InputError
 from ..cointeract_core.host.files.workflow import audio_encoder_file
+from ..cointeract_core.host.objects import Audio, AudioEncoder, TextEncoder, Vae, Video
 from ..cointeract_core.host.page.progress import show_text
 from ..cointeract_core.host.video.make_parts import make_pose, make_pose_of_video, make_prompts, make_speech
 from .types import CATEGORY, Person, PoseClips, PromptSet, SpeechFeatures, advanced, node_schema
@@ -65,7 +66,9 @@ class SpeechEncoder(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: Any, audio_encoder: Any, max_clips: int, reference_behaviour: bool) -> io.NodeOutput:
+    def execute(
+        cls, audio: Audio, audio_encoder: AudioEncoder, max_clips: int, reference_behaviour: bool
+    ) -> io.NodeOutput:
         """Encode the speech."""
         encoder_file = audio_encoder_file(cls.hidden.prompt, cls.hidden.unique_id)
         speech, notes = make_speech(audio_encoder, audio, max_clips, reference_behaviour, encoder_file=encoder_file)
@@ -109,16 +112,22 @@ class PoseEncoder(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, person: Any, speech: Any, vae: Any, fps: float, video: Any = None, frames: Any = None
+        cls,
+        person: PersonReference,
+        speech: Speech,
+        vae: Vae,
+        fps: float,
+        video: Video | None = None,
+        frames: Tensor | None = None,
     ) -> io.NodeOutput:
         """Encode the pose."""
-        if (video is None) == (frames is None):
+        if video is not None and frames is None:
+            pose, notes = make_pose_of_video(vae, video, speech, person.size)
+        elif frames is not None and video is None:
+            pose, notes = make_pose(vae, frames, fps, speech, person.size)
+        else:
             arrived = "neither video nor frames" if video is None else "both video and frames"
             raise InputError(f"The Pose Encoder got {arrived}, but needs exactly one of them; wire one input.")
-        if video is not None:
-            pose, notes = make_pose_of_video(vae, video, speech, person.size)
-        else:
-            pose, notes = make_pose(vae, frames, fps, speech, person.size)
         show_text(cls.hidden.unique_id, "\n".join(notes))
         return io.NodeOutput(pose)
 
@@ -151,6 +160,6 @@ class PromptEncoder(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip: Any, prompts: str, negative: str) -> io.NodeOutput:
+    def execute(cls, clip: TextEncoder, prompts: str, negative: str) -> io.NodeOutput:
         """Encode the prompts."""
         return io.NodeOutput(make_prompts(clip, split_prompts(prompts), negative))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.errors import ModelFileError
@@ -89,7 +87,7 @@ class LoadCoInteractModel(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, base: str, adapter: str, **_settings: Any) -> Any:
+    def fingerprint_inputs(cls, base: str, adapter: str, **_settings: object) -> object:
         """Load again when a file was replaced."""
         chosen = find_adapter(adapter)
         return find_base(base).stamp, chosen.stamp if chosen else None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.host.files.apply_lora import add_lora
 from ..cointeract_core.host.files.folders import find_lora, lora_names
+from ..cointeract_core.host.objects import Patcher
 from ..cointeract_core.host.page.progress import show_text
 from .types import CATEGORY, node_schema
 
@@ -38,12 +37,12 @@ class LoadCoInteractLora(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, lora: str, **_settings: Any) -> Any:
+    def fingerprint_inputs(cls, lora: str, **_settings: object) -> object:
         """Load again when the file was replaced."""
         return find_lora(lora).stamp
 
     @classmethod
-    def execute(cls, model: Any, lora: str, strength: float) -> io.NodeOutput:
+    def execute(cls, model: Patcher, lora: str, strength: float) -> io.NodeOutput:
         """Apply the LoRA."""
         patched, report = add_lora(model, lora, strength)
         show_text(cls.hidden.unique_id, report)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io, ui
+from torch import Tensor
 
-from ..cointeract_core.conditioning.cut_out import mask_note
+from ..cointeract_core.clips import parts
+from ..cointeract_core.conditioning.cut_out import cut_out_note
 from ..cointeract_core.conditioning.images import batch_note
 from ..cointeract_core.constants import PRODUCT_PADDING
 from ..cointeract_core.host.files.workflow import is_transparency, loaded_transparency
+from ..cointeract_core.host.objects import Vae
 from ..cointeract_core.host.page.progress import show_text
 from ..cointeract_core.host.video.make_parts import make_person, make_product
-from ..cointeract_core.shapes import snap_size
+from .inputs import chosen_size, size_inputs, transparency_input
 from .types import CATEGORY, Person, Product, advanced, node_schema
-
-CUSTOM = "custom"
-PRESETS = {
-    "480x832 portrait": (480, 832),
-    "720x1280 portrait": (720, 1280),
-    "832x480 landscape": (832, 480),
-    "1280x720 landscape": (1280, 720),
-}
-TRANSPARENCY = (
-    "The MASK of the Load Image that gives the picture, as it comes: white where the picture is transparent. Where "
-    "nothing is wired, and the picture comes straight from Load Image, the file itself is asked."
-)
 
 
 class PersonReference(io.ComfyNode):
@@ -44,18 +33,7 @@ class PersonReference(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The person, as they should look in the video."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE (wan_2.1_vae.safetensors)."),
-                io.Combo.Input(
-                    "size",
-                    options=[*PRESETS, CUSTOM],
-                    default="480x832 portrait",
-                    tooltip="Size of the video. Choose custom to use the width and height below.",
-                ),
-                io.Int.Input(
-                    "width", default=480, min=16, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
-                ),
-                io.Int.Input(
-                    "height", default=832, min=16, max=8192, step=16, tooltip="Used where size is custom; snaps to 16."
-                ),
+                *size_inputs("Size of the video."),
                 io.Combo.Input(
                     "fit",
                     options=["crop", "stretch", "pad"],
@@ -63,7 +41,7 @@ class PersonReference(io.ComfyNode):
                     tooltip="How a picture of another shape is fitted: crop fills the frame, pad adds a border, "
                     "stretch distorts (as the authors' program does).",
                 ),
-                io.Mask.Input("transparency", optional=True, tooltip=TRANSPARENCY),
+                transparency_input(),
             ],
             outputs=[
                 Person.Output(display_name="person"),
@@ -74,14 +52,14 @@ class PersonReference(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Any, vae: Any, size: str, width: int, height: int, fit: str, transparency: Any = None
+        cls, image: Tensor, vae: Vae, size: str, width: int, height: int, fit: str, transparency: Tensor | None = None
     ) -> io.NodeOutput:
         """Encode the person."""
-        video_size, note = snap_size(*PRESETS.get(size, (width, height)))
+        video_size, note = chosen_size(size, width, height)
         if transparency is None:
             transparency = loaded_transparency(cls.hidden.prompt, cls.hidden.unique_id)
         person, picture = make_person(vae, image, video_size, fit, transparency)
-        _say(cls, note, batch_note(image, "image"), mask_note(None, transparency))
+        _say(cls, note, batch_note(image, "image"), cut_out_note(None, transparency))
         return io.NodeOutput(person, picture, ui=ui.PreviewImage(picture, cls=cls))
 
 
@@ -138,7 +116,7 @@ class ProductReference(io.ComfyNode):
                         tooltip="Position scale of the product's tokens: below 1 suggests a smaller product.",
                     )
                 ),
-                io.Mask.Input("transparency", optional=True, tooltip=TRANSPARENCY),
+                transparency_input(),
             ],
             outputs=[
                 Product.Output(display_name="product"),
@@ -150,15 +128,15 @@ class ProductReference(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        person: Any,
-        image: Any,
-        vae: Any,
+        person: parts.PersonReference,
+        image: Tensor,
+        vae: Vae,
         fit: str,
         padding: float,
         background: str,
         scale: float,
-        mask: Any = None,
-        transparency: Any = None,
+        mask: Tensor | None = None,
+        transparency: Tensor | None = None,
     ) -> io.NodeOutput:
         """Encode the product."""
         workflow = cls.hidden.prompt, cls.hidden.unique_id
@@ -166,9 +144,18 @@ class ProductReference(io.ComfyNode):
             mask, transparency = None, mask
         elif mask is None and transparency is None:
             transparency = loaded_transparency(*workflow)
-        settings = {"fit": fit, "padding": padding, "background": background, "scale": scale}
-        product, picture = make_product(vae, image, mask, person.size, transparency=transparency, **settings)
-        _say(cls, batch_note(image, "image"), mask_note(mask, transparency))
+        product, picture = make_product(
+            vae,
+            image,
+            mask,
+            person.size,
+            fit=fit,
+            padding=padding,
+            background=background,
+            scale=scale,
+            transparency=transparency,
+        )
+        _say(cls, batch_note(image, "image"), cut_out_note(mask, transparency))
         return io.NodeOutput(product, picture, ui=ui.PreviewImage(picture, cls=cls))
 
 

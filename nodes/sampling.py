@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import InputImpl, io, ui
+from torch import Tensor
 
+from ..cointeract_core.clips.parts import FinishedVideo, PersonReference, Pose, ProductReference, Prompts, Speech
 from ..cointeract_core.clips.scene import build_scene
 from ..cointeract_core.constants import DEFAULT_CFG, DEFAULT_SHIFT, DEFAULT_STEPS
 from ..cointeract_core.host.files.check_wired import check_model, check_vae
 from ..cointeract_core.host.files.workflow import model_files, widget_values
+from ..cointeract_core.host.objects import Patcher, Vae
 from ..cointeract_core.host.page.progress import show_text
+from ..cointeract_core.host.video import single_clip
 from ..cointeract_core.host.video.finish import finished_audio, finished_images
 from ..cointeract_core.host.video.generate import generate_video
 from ..cointeract_core.host.video.made import remember, times_lost
 from ..cointeract_core.host.video.output import output_location, prefix_problem
 from ..cointeract_core.host.video.sampling import PUBLISHED_SCHEDULE, SampleSettings, sampler_names, scheduler_names
-from ..cointeract_core.host.video.single_clip import decode_clip, prepare_clip_context
-from .types import (
-    CATEGORY,
-    ClipContext,
-    Person,
-    PoseClips,
-    Product,
-    PromptSet,
-    SpeechFeatures,
-    VideoClips,
-    advanced,
-    node_schema,
-)
-
-
-def scene_inputs() -> list[Any]:
-    """Inputs that say what a video is made from."""
-    return [
-        Person.Input("person", tooltip="From Person Reference; it also sets the size."),
-        SpeechFeatures.Input("speech", tooltip="From Speech Encoder; it also sets the length."),
-        PromptSet.Input("prompts", tooltip="From Prompts."),
-        Product.Input("product", optional=True, tooltip="From Product Reference."),
-        PoseClips.Input("pose", optional=True, tooltip="From Pose Encoder."),
-    ]
+from .inputs import scene_inputs, speech_to_face_input
+from .types import CATEGORY, ClipContext, VideoClips, advanced, node_schema
 
 
 class Sampler(io.ComfyNode):
@@ -88,13 +68,7 @@ class Sampler(io.ComfyNode):
                     default=PUBLISHED_SCHEDULE,
                     tooltip="published is the schedule of the authors' program; the others are ComfyUI's own.",
                 ),
-                advanced(
-                    io.Boolean.Input(
-                        "speech_to_face",
-                        default=False,
-                        tooltip="Let the speech move only what the model's router takes for a face.",
-                    )
-                ),
+                speech_to_face_input(),
                 io.String.Input(
                     "filename_prefix",
                     default="CoInteract/ad",
@@ -119,23 +93,23 @@ class Sampler(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, filename_prefix: Any = None) -> bool | str:
+    def validate_inputs(cls, filename_prefix: object = None) -> bool | str:
         """Refuse a file name that cannot be used before anything in the workflow runs."""
         return prefix_problem(filename_prefix) or True
 
     @classmethod
-    def fingerprint_inputs(cls, **typed: Any) -> int:
+    def fingerprint_inputs(cls, **typed: object) -> int:
         """Make the video again where its file was moved or deleted since."""
         return times_lost(typed)
 
     @classmethod
     def execute(
         cls,
-        model: Any,
-        vae: Any,
-        person: Any,
-        speech: Any,
-        prompts: Any,
+        model: Patcher,
+        vae: Vae,
+        person: PersonReference,
+        speech: Speech,
+        prompts: Prompts,
         seed: int,
         steps: int,
         cfg: float,
@@ -145,8 +119,8 @@ class Sampler(io.ComfyNode):
         speech_to_face: bool,
         filename_prefix: str,
         negative_until: float = 1.0,
-        product: Any = None,
-        pose: Any = None,
+        product: ProductReference | None = None,
+        pose: Pose | None = None,
     ) -> io.NodeOutput:
         """Make the video."""
         check_model(model)
@@ -199,7 +173,7 @@ class Decode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clips: Any, all_frames: bool) -> io.NodeOutput:
+    def execute(cls, clips: FinishedVideo, all_frames: bool) -> io.NodeOutput:
         """Give the video out."""
         images = finished_images(clips, all_frames)
         filename, subfolder = output_location(clips.path)
@@ -228,13 +202,7 @@ class ClipConditioning(io.ComfyNode):
                     optional=True,
                     tooltip="The video so far; its last 73 frames lead into this clip.",
                 ),
-                advanced(
-                    io.Boolean.Input(
-                        "speech_to_face",
-                        default=False,
-                        tooltip="Let the speech move only what the model's router takes for a face.",
-                    )
-                ),
+                speech_to_face_input(),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive"),
@@ -247,19 +215,21 @@ class ClipConditioning(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        person: Any,
-        speech: Any,
-        prompts: Any,
+        person: PersonReference,
+        speech: Speech,
+        prompts: Prompts,
         clip: int,
         speech_to_face: bool,
-        product: Any = None,
-        pose: Any = None,
-        vae: Any = None,
-        previous_frames: Any = None,
+        product: ProductReference | None = None,
+        pose: Pose | None = None,
+        vae: Vae | None = None,
+        previous_frames: Tensor | None = None,
     ) -> io.NodeOutput:
         """Make the conditions of one clip."""
         scene, _ = build_scene(person, speech, prompts, product, pose)
-        conditions, context = prepare_clip_context(scene, clip, vae, previous_frames, speech_to_face=speech_to_face)
+        conditions, context = single_clip.prepare_clip_context(
+            scene, clip, vae, previous_frames, speech_to_face=speech_to_face
+        )
         return io.NodeOutput(conditions.positive, conditions.negative, {"samples": conditions.latent}, context)
 
 
@@ -285,11 +255,11 @@ class DecodeClip(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent: Any, clip: Any, vae: Any) -> io.NodeOutput:
+    def execute(cls, latent: dict[str, Tensor], clip: single_clip.ClipContext, vae: Vae) -> io.NodeOutput:
         """Decode the clip."""
         check_vae(vae)
         files = model_files(cls.hidden.prompt, cls.hidden.unique_id, "latent")
-        frames, warning = decode_clip(vae, latent["samples"], clip, files)
+        frames, warning = single_clip.decode_clip(vae, latent["samples"], clip, files)
         if warning is not None:
             show_text(cls.hidden.unique_id, warning)
         return io.NodeOutput(frames)

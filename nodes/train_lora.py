@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.host.files.folders import adapter_names, base_names, encoder_names
+from ..cointeract_core.host.train import tables
 from ..cointeract_core.host.train.session import curves_picture, plan_run, run_training
+from ..cointeract_core.training.settings.memory_modes import MEMORY_MODES
 from ..cointeract_core.training.settings.rules import number_in
-from ..cointeract_core.training.settings.sections import BASE_DTYPES, MEMORY_MODES
+from ..cointeract_core.training.settings.sections import BASE_DTYPES
 from ..cointeract_core.training.settings.toml import with_sections
 from .training import SUBCATEGORY
 from .types import TrainingOptions, TrainingRows, node_schema
@@ -83,7 +85,7 @@ class TrainLora(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        data: Any,
+        data: tables.TrainingData,
         name: str,
         steps: int,
         learning_rate: str,
@@ -96,10 +98,10 @@ class TrainLora(io.ComfyNode):
         vae: str,
         text_encoder: str,
         audio_encoder: str,
-        settings: Any = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
     ) -> io.NodeOutput:
         """Train."""
-        own = {
+        own: dict[str, dict[str, object]] = {
             "model": {
                 "base": base, "adapter": adapter, "base_dtype": base_dtype, "vae": vae, "text_encoder": text_encoder,
                 "audio_encoder": audio_encoder,

@@ -1,15 +1,12 @@
-"""Training Data, Training Settings and CoInteract Train LoRA."""
+"""Training Data and Training Settings."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from comfy_api.latest import io, ui
 
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, LORA_RANK, TRAINING_SHIFT
 from ..cointeract_core.host.page.progress import show_text
 from ..cointeract_core.host.train.tables import picture_of, read_training_data, table_names, table_stamp
-from ..cointeract_core.shapes import snap_size
 from ..cointeract_core.training.settings.rules import row_numbers
 from ..cointeract_core.training.settings.sections import (
     BAD_ROWS,
@@ -20,10 +17,25 @@ from ..cointeract_core.training.settings.sections import (
     DataSettings,
 )
 from ..cointeract_core.training.settings.targets import TARGETS
-from .references import CUSTOM, PRESETS
+from .inputs import chosen_size, size_inputs
 from .types import CATEGORY, TrainingOptions, TrainingRows, advanced, node_schema
 
 SUBCATEGORY = f"{CATEGORY}/training"
+# inputs of the settings by section; behind a colon, what the section calls it
+PLACES = {
+    "lora": ("rank", "alpha", "targets", "experts"),
+    "hoi": ("hoi_mode:mode", "switch_step"),
+    "sampling": (
+        "prompt_dropout", "motion_dropout", "pose_dropout", "audio_dropout", "timesteps", "shift", "logit_mean",
+        "logit_std",
+    ),
+    "loss": ("router_loss:router", "hoi_loss:hoi", "base_weight", "hand_weight", "face_weight"),
+    "optimizer": ("optimizer:name", "weight_decay", "schedule", "warmup", "clip_norm", "accumulation", "ema"),
+    "run": (
+        "save_every", "keep_last", "validate_every", "sample_every", "sample_steps", "keep_hoi",
+        "official_names",
+    ),
+}  # fmt: skip
 
 
 class TrainingData(io.ComfyNode):
@@ -44,14 +56,7 @@ class TrainingData(io.ComfyNode):
                     options=table_names(),
                     tooltip="A .csv file in the input folder, with its videos, pictures and sounds beside it.",
                 ),
-                io.Combo.Input(
-                    "size",
-                    options=[*PRESETS, CUSTOM],
-                    default="480x832 portrait",
-                    tooltip="Size the model trains at. Choose custom to use width and height below.",
-                ),
-                io.Int.Input("width", default=480, min=16, max=8192, step=16, tooltip="Used where size is custom."),
-                io.Int.Input("height", default=832, min=16, max=8192, step=16, tooltip="Used where size is custom."),
+                *size_inputs("Size the model trains at."),
                 io.Int.Input(
                     "latents",
                     default=CLIP_TARGET_LATENTS,
@@ -88,7 +93,7 @@ class TrainingData(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, table: str, **_others: Any) -> str:
+    def fingerprint_inputs(cls, table: str, **_others: object) -> str:
         """Checks again where the table or a file it names has changed."""
         return table_stamp(table)
 
@@ -105,7 +110,7 @@ class TrainingData(io.ComfyNode):
         show_row: int,
     ) -> io.NodeOutput:
         """Check the table."""
-        chosen, note = snap_size(*PRESETS.get(size, (width, height)))
+        chosen, note = chosen_size(size, width, height)
         held_out = row_numbers("validation_rows", validation_rows)
         settings = DataSettings(
             table, chosen.width, chosen.height, latents=latents, bad_rows=bad_rows, validation_rows=held_out
@@ -216,25 +221,11 @@ class TrainingSettings(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, **values: Any) -> io.NodeOutput:
+    def execute(cls, targets: str, **values: object) -> io.NodeOutput:
         """Sort the values into sections."""
-        values["targets"] = [name.strip() for name in values["targets"].split(",") if name.strip()]
-        places = {
-            "lora": ("rank", "alpha", "targets", "experts"),
-            "hoi": ("hoi_mode:mode", "switch_step"),
-            "sampling": (
-                "prompt_dropout", "motion_dropout", "pose_dropout", "audio_dropout", "timesteps", "shift", "logit_mean",
-                "logit_std",
-            ),
-            "loss": ("router_loss:router", "hoi_loss:hoi", "base_weight", "hand_weight", "face_weight"),
-            "optimizer": ("optimizer:name", "weight_decay", "schedule", "warmup", "clip_norm", "accumulation", "ema"),
-            "run": (
-                "save_every", "keep_last", "validate_every", "sample_every", "sample_steps", "keep_hoi",
-                "official_names",
-            ),
-        }  # fmt: skip
+        given = {**values, "targets": [name.strip() for name in targets.split(",") if name.strip()]}
         sections = {
-            section: {name.rpartition(":")[2]: values[name.partition(":")[0]] for name in names}
-            for section, names in places.items()
+            section: {name.rpartition(":")[2]: given[name.partition(":")[0]] for name in names}
+            for section, names in PLACES.items()
         }
         return io.NodeOutput(sections)

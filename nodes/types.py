@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from comfy_api.latest import io
 
@@ -20,7 +19,7 @@ TrainingOptions = io.Custom("COINTERACT_TRAINING_SETTINGS")
 VideoClips = io.Custom("COINTERACT_VIDEO")
 
 
-def node_schema(**fields: Any) -> io.Schema:
+def node_schema(**fields: object) -> io.Schema:
     """A schema without the fields the running ComfyUI does not know yet.
 
     Such are `search_aliases`, `essentials_category`, and `has_intermediate_output`: of a node that shows a picture or a
@@ -30,7 +29,7 @@ def node_schema(**fields: Any) -> io.Schema:
     return io.Schema(**{name: value for name, value in fields.items() if name in known})
 
 
-def advanced(declared: Any) -> Any:
+def advanced(declared: io.Input) -> io.Input:
     """The same input, folded away by pages that know expert settings; older hosts have no argument for it."""
     declared.extra_dict = {**(declared.extra_dict or {}), "advanced": True}
     return declared

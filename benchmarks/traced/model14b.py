@@ -19,7 +19,7 @@ from ...cointeract_core.constants import (
     TEMPORAL_STRIDE,
     TEXT_TOKENS,
 )
-from ...cointeract_core.host.model.standalone import plain_dit, plain_s2v, prepare, use_torch_attention
+from ...cointeract_core.host.model.standalone import plain_dit, plain_s2v, settle_device, use_torch_attention
 from .places import telling
 from .tracing import Measures, Tracer
 
@@ -59,7 +59,7 @@ class Traced:
 
 def set_up(cpu: bool = True) -> None:
     """Settle the host; call this before anything else here."""
-    prepare(cpu=cpu)
+    settle_device(cpu=cpu)
     use_torch_attention()
 
 

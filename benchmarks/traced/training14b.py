@@ -126,7 +126,8 @@ def _trace(blocks: int, hoi: str, mode: str) -> dict[str, Any]:
     from ...cointeract_core.model.forward import forward
     from ...cointeract_core.model.inputs import ClipInputs, HoiInputs
     from ...cointeract_core.model.prepare import prepare_clip
-    from ...cointeract_core.training.step.memory import RECIPES, Memory
+    from ...cointeract_core.training.settings.memory_modes import RECIPES
+    from ...cointeract_core.training.step.memory import Memory
 
     model = _model(blocks, hoi != "off")
     for parameter in model.trainable().values():
@@ -182,7 +183,7 @@ def _noted(tensor: Tensor, aside: list[tuple[int, ...]]) -> Any:
 
 def recipe(card: str) -> Any:
     """A memory mode by name."""
-    from ...cointeract_core.training.step.memory import RECIPES
+    from ...cointeract_core.training.settings.memory_modes import RECIPES
 
     return RECIPES[card]
 

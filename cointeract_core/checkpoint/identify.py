@@ -10,7 +10,7 @@ from enum import Enum
 
 from ..constants import LATENT_CHANNELS
 from .header import Header, TensorInfo
-from .keys import DOWN, EXPERT_KEY, EXPERT_WIDTH_KEY, EXPERTS, EXTRAS, HOI, parse_lora, strip_prefix, to_ours
+from .keys import DOWN, EXPERT_KEY, EXPERT_WIDTH_KEY, EXPERTS, EXTRAS, HOI, LoraName, parse_lora, strip_prefix, to_ours
 
 
 class FileKind(Enum):
@@ -128,7 +128,7 @@ def _count(names: Header, beginning: str) -> int:
     return len({number for number in numbers if number.isdigit()})
 
 
-def _lora_width(bare: Header, loras: dict) -> int | None:
+def _lora_width(bare: Header, loras: dict[str, LoraName]) -> int | None:
     for name, lora in loras.items():
         if lora.part == DOWN and lora.module.endswith("self_attn.q"):
             return _side(bare[name], -1)

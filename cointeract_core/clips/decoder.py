@@ -12,16 +12,31 @@ program is for the caller to try (`host/video/decode.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from ..constants import TEMPORAL_STRIDE
+from ..shapes import video_frames
 
 VIDEO_DIMS = 3  # of a kernel that reaches through time
+PARTS = ("conv1", "middle", "upsamples", "head")  # of a decoder, in order
+
+
+class Residual(Protocol):
+    """`comfy.ldm.wan.vae.ResidualBlock`, by its parts."""
+
+    residual: Iterable[nn.Module]
+    shortcut: nn.Module
+
+
+class Doubling(Protocol):
+    """`comfy.ldm.wan.vae.Resample` that makes two frames of one, by its part."""
+
+    time_conv: nn.Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +74,28 @@ class Layer:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The layer on a step's frames `[B, C, F, H, W]`, after those before."""
-        if hasattr(self.module, "residual"):
+        module = self.module
+        if _is_residual(module):
             out = x
-            for part in self.module.residual:
-                out = self._convolve(part, out) if _reach(part) else part(out)
-            return out + self.module.shortcut(x)
-        if self.doubles:
-            return self.module(self._double(x))  # without a memory of its own it only enlarges the frames
-        return self._convolve(self.module, x) if _reach(self.module) else self.module(x)
+            for part in module.residual:
+                out = self._apply(part, out)
+            shortcut: Tensor = module.shortcut(x)
+            return out + shortcut
+        if _doubles(module):
+            x = self._double(module.time_conv, x)
+            run: Callable[[Tensor], Tensor] = self.module
+            return run(x)  # without a memory of its own it only enlarges the frames
+        return self._apply(self.module, x)
 
-    def _double(self, x: Tensor) -> Tensor:
+    def _apply(self, module: nn.Module, x: Tensor) -> Tensor:
+        run: Callable[[Tensor], Tensor] = module
+        return self._convolve(module, x) if _reach(module) else run(x)
+
+    def _double(self, time_conv: nn.Module, x: Tensor) -> Tensor:
         if not self.past_first:
             self.past_first = True
             return x
-        pairs = self._convolve(self.module.time_conv, x).unflatten(1, (2, -1))  # [B, 2, C, F, H, W]
+        pairs: Tensor = self._convolve(time_conv, x).unflatten(1, (2, -1))  # [B, 2, C, F, H, W]
         return pairs.movedim(1, 3).flatten(2, 3)
 
     def _convolve(self, convolution: nn.Module, x: Tensor) -> Tensor:
@@ -83,22 +106,22 @@ class Layer:
         elif x.shape[2] < reach and before is not None:
             seen = torch.cat([before[:, :, x.shape[2] - reach :], seen], dim=2)
         self.memory[id(convolution)] = seen
-        return convolution(x, before)
+        run: Callable[[Tensor, Tensor | None], Tensor] = convolution
+        return run(x, before)
 
 
-def modules_of(decoder: Any) -> list[nn.Module] | None:
+def modules_of(decoder: object) -> list[nn.Module] | None:
     """Layers of a decoder in order, or None where it is of another build than is known here."""
-    parts = [getattr(decoder, name, None) for name in ("conv1", "middle", "upsamples", "head")]
-    if any(part is None for part in parts):
+    if any(getattr(decoder, name, None) is None for name in PARTS):
         return None
-    first, *groups = parts
-    modules = [first, *(module for group in groups for module in group)]
+    first, *groups = (getattr(decoder, name) for name in PARTS)
+    modules: list[nn.Module] = [first, *(module for group in groups for module in group)]
     return modules if all(map(_is_known, modules)) and _reach(modules[-1]) else None
 
 
 def _is_known(module: nn.Module) -> bool:
     """Whether every kernel that reaches through time is at a place where it is looked for."""
-    if hasattr(module, "residual") and hasattr(module, "shortcut"):
+    if _is_residual(module):
         places = [*module.residual, module.shortcut]
     elif _doubles(module):
         places = [module.time_conv]
@@ -108,7 +131,11 @@ def _is_known(module: nn.Module) -> bool:
     return found == {id(part) for part in module.modules() if _reach(part)}
 
 
-def _doubles(module: nn.Module) -> bool:
+def _is_residual(module: nn.Module) -> TypeGuard[Residual]:
+    return hasattr(module, "residual") and hasattr(module, "shortcut")
+
+
+def _doubles(module: nn.Module) -> TypeGuard[Doubling]:
     return "up" in str(getattr(module, "mode", "")) and hasattr(module, "time_conv")
 
 
@@ -119,14 +146,14 @@ def _reach(module: nn.Module) -> int:
 
 
 def _reach_of_layer(module: nn.Module) -> int:
-    if hasattr(module, "residual"):
+    if _is_residual(module):
         return sum(map(_reach, module.residual))
     return _reach(module.time_conv) if _doubles(module) else _reach(module)
 
 
 def make_layers(modules: list[nn.Module], latents: int, frames: int) -> list[Layer]:
     """Layers in order, each with the first latent it has to run on for the last `frames` frames to be right."""
-    needed, rate, layers = (latents - 1) * TEMPORAL_STRIDE + 1 - frames, TEMPORAL_STRIDE, []
+    needed, rate, layers = video_frames(latents) - frames, TEMPORAL_STRIDE, []
     for module in reversed(modules):
         if _doubles(module):
             needed, rate = (needed + 1) // 2, rate // 2
@@ -151,7 +178,7 @@ def decode_end(
     layers = make_layers(modules, moments.shape[2], frames)
     for start, stop in pace.steps(moments.shape[2]):
         before_step()
-        number = 0 if start == 0 else (start - 1) * TEMPORAL_STRIDE + 1
+        number = 0 if start == 0 else video_frames(start)
         for piece in _run(layers, moments[:, :, start:stop], stop, pace):
             yield number, piece
             number += piece.shape[2]
@@ -170,7 +197,7 @@ def _run(layers: list[Layer], x: Tensor, stop: int, pace: Pace) -> Iterator[Tens
     yield x
 
 
-def learn_pace(modules: list[nn.Module], decode: Callable[[], Any]) -> Pace | None:
+def learn_pace(modules: list[nn.Module], decode: Callable[[], object]) -> Pace | None:
     """Watch a decoder's own program on a few latents, and tell how it walks; None where in another way.
 
     Args:

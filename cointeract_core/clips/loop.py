@@ -75,7 +75,7 @@ def run_clips(
         plan: from `plan_video`.
         person: person latent `[1, 16, 1, h, w]`.
         sample: makes the latents of a clip from its plan and the motion latents `[1, 16, 19, h, w]`, or None.
-        decode: the last frames `[F, H, W, 3]` of latents, in 0-1.
+        decode: the last frames `[frames, H, W, 3]` of latents, in 0-1.
         encode: frames to latents.
         eight_bit_hand_over: cut frames to 8 bits before they go anywhere, as the authors' program does.
 

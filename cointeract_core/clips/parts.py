@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from ..shapes import VideoSize
 from .plan import VideoPlan
+
+Conditioning: TypeAlias = list[list[Any]]  # of the host: handed on to its sampler, never looked at here
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Speech:
     """The whole speech: features for the model, the original sound for the listener.
 
     Attributes:
-        features: `[25, D, F]` at 25 frames a second; F covers every clip.
+        features: `[layers, audio_dim, frames]` at 25 frames a second; they cover every clip.
         waveform: the user's audio `[1, C, T]`.
         sample_rate: of `waveform`, in Hz.
         plan: clips that follow from its length; prompts are assigned later.
@@ -69,8 +71,8 @@ class Pose:
 class Prompts:
     """Host conditionings: one positive per prompt, one negative for all clips."""
 
-    positive: tuple[Any, ...]
-    negative: Any
+    positive: tuple[Conditioning, ...]
+    negative: Conditioning
 
 
 @dataclass(frozen=True, slots=True)

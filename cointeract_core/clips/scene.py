@@ -24,7 +24,7 @@ def build_scene(
     """
     clips = len(speech.plan.clips)
     if product is not None:
-        _same_size("product", _pixels(product.latent.shape[-1], product.latent.shape[-2]), person.size)
+        _same_size("product", VideoSize.of_latent(*product.latent.shape[-2:]), person.size)
     if pose is not None:
         _same_size("pose", pose.size, person.size)
         if len(pose.clips) != clips:
@@ -41,13 +41,9 @@ def build_scene(
     return scene, [warning] if warning else []
 
 
-def _pixels(latent_width: int, latent_height: int) -> VideoSize:
-    return VideoSize(latent_width * 8, latent_height * 8)
-
-
 def _same_size(name: str, size: VideoSize, person: VideoSize) -> None:
     if size != person:
         raise InputError(
-            f"{name} was prepared at {size.width}x{size.height}, but the person reference is "
-            f"{person.width}x{person.height}; wire the same Person Reference into both."
+            f"{name} was prepared at {size}, but the person reference is {person}; wire the same Person Reference "
+            "into both."
         )

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..constants import EXPERTS_OFF_FROM, TIMESTEPS
+from ..constants import TIMESTEPS
 from ..errors import InputError
 
 ROUNDING = 1e-9
@@ -64,8 +64,3 @@ def negative_floor(sigmas: Tensor, until: float) -> float | None:
 def timesteps(sigmas: Tensor) -> Tensor:
     """Timesteps the model reads, 0-1000."""
     return sigmas * TIMESTEPS
-
-
-def experts_on(timestep: float) -> bool:
-    """Whether the experts contribute at this timestep."""
-    return timestep < EXPERTS_OFF_FROM

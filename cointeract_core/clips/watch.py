@@ -39,7 +39,7 @@ class StepWatch:
     """
 
     def __init__(self) -> None:
-        self._unread: list[tuple[int, Tensor, object]] = []
+        self._unread: list[tuple[int, Tensor, torch.cuda.Event | None]] = []
 
     def look(self, step: int, latents: Tensor) -> None:
         """Take a step's latents, and judge those before it that have arrived.
@@ -51,7 +51,7 @@ class StepWatch:
             ResultError: NaN or infinity.
         """
         total = latents.detach().sum(dtype=torch.float32)
-        arrived: object = None
+        arrived: torch.cuda.Event | None = None
         if total.is_cuda:
             total = total.to("cpu", non_blocking=True)
             arrived = torch.cuda.Event()

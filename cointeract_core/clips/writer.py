@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -19,7 +19,14 @@ from torch import Tensor
 from ..constants import VIDEO_FPS
 from ..files import free_name, replaced
 
-VIDEO_CODEC, AUDIO_CODEC = "libx264", "aac"
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.audio import AudioStream
+    from av.container import OutputContainer
+    from av.filter import Graph
+
+VIDEO_CODEC: Final = "libx264"
+AUDIO_CODEC: Final = "aac"
 CONSTANT_QUALITY = "14"  # x264's scale; visually lossless for generated video
 AUDIO_BITRATE = 192_000
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -84,7 +91,7 @@ class ClipWriter:
 
 
 def load_frames(clip_files: tuple[Path, ...]) -> Tensor:
-    """Frames of finished clips as a host IMAGE, `[F, H, W, 3]` in 0-1."""
+    """Frames of finished clips as a host IMAGE, `[frames, H, W, 3]` in 0-1."""
     clips = [load_file(file)["frames"] for file in clip_files]
     out = torch.empty((sum(len(clip) for clip in clips), *clips[0].shape[1:]))
     start = 0
@@ -112,22 +119,23 @@ def _write_segment(path: Path, pixels: np.ndarray) -> None:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = number, stream.time_base
             to_video.push(frame)
-            out.mux(stream.encode(to_video.pull()))
+            out.mux(stream.encode(to_video.vpull()))
         out.mux(stream.encode(None))
 
 
-def _colour_filter(width: int, height: int) -> Any:
+def _colour_filter(width: int, height: int) -> Graph:
     """RGB to the colours the stream is tagged with; left to itself FFmpeg would take BT.601, and round coarsely."""
     import av
 
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=Fraction(1, VIDEO_FPS))
+    form = av.VideoFormat("rgb24")
+    source = graph.add_buffer(width=width, height=height, format=form, time_base=Fraction(1, VIDEO_FPS))
     scale = graph.add("scale", f"in_range=pc:out_range=tv:out_color_matrix=bt709:flags={EXACT}")
     graph.link_nodes(source, scale, graph.add("format", "yuv420p"), graph.add("buffersink")).configure()
     return graph
 
 
-def _join_parts(out: Any, parts: list[Path], sound: np.ndarray, rate: int) -> None:
+def _join_parts(out: OutputContainer, parts: list[Path], sound: np.ndarray, rate: int) -> None:
     import av
 
     with av.open(str(parts[0])) as first:
@@ -151,7 +159,7 @@ def _join_parts(out: Any, parts: list[Path], sound: np.ndarray, rate: int) -> No
     out.mux(audio.encode(None))
 
 
-def _sound_stream(out: Any, sound: np.ndarray, rate: int) -> tuple[Any, Iterator[Any]]:
+def _sound_stream(out: OutputContainer, sound: np.ndarray, rate: int) -> tuple[AudioStream, Iterator[AudioFrame]]:
     """An AAC stream and the frames to encode into it: mono and stereo as they are, more channels mixed to mono."""
     import av
 
@@ -162,7 +170,7 @@ def _sound_stream(out: Any, sound: np.ndarray, rate: int) -> tuple[Any, Iterator
     stream.bit_rate = AUDIO_BITRATE
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=out_rate)
 
-    def blocks() -> Iterator[Any]:
+    def blocks() -> Iterator[AudioFrame]:
         for start in range(0, channels.shape[1], SOUND_BLOCK):
             piece = np.ascontiguousarray(channels[:, start : start + SOUND_BLOCK], dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from ..host.model.standalone import prepare
+from ..host.model.standalone import settle_device
 from ..verify.recordings.golden import Golden, Handler, read_golden, worst
 from ..verify.self_check import check_comfyui, describe
 
@@ -44,7 +44,8 @@ def handler_for(path: Path) -> Handler | None:
     if not found:
         return None
     module, function = FORMS[max(found, key=len)]
-    return getattr(importlib.import_module(f"..verify.recordings.{module}", __package__), function)
+    handler: Handler = getattr(importlib.import_module(f"..verify.recordings.{module}", __package__), function)
+    return handler
 
 
 def verify_file(path: Path) -> tuple[bool, str]:
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     here = Path(__file__).resolve().parents[2]
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != here]
     logging.getLogger().setLevel(logging.ERROR)
-    prepare()
+    settle_device()
     if directory is None:
         findings = check_comfyui()
         sys.stdout.write(describe(findings) + "\n")

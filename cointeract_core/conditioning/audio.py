@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ FEWEST_STEPS = 1000  # samples to tell it by
 FEWEST_LARGE = 100  # of them steps of a tenth of the largest: one click or step of a signal tells nothing
 
 
-def open_audio(audio: Any) -> tuple[Tensor, int, list[str]]:
+def open_audio(audio: object) -> tuple[Tensor, int, list[str]]:
     """Waveform `[1, C, T]` float32 on the CPU, samples a second, and notes for the user.
 
     Whole numbers are scaled by their type, as nodes that read camera files hand them on.

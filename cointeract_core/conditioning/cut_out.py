@@ -29,7 +29,7 @@ def cut_out(image: Tensor, mask: Tensor | None, background: tuple[int, int, int]
     """
     opacity = image[..., 3:] if image.shape[-1] == 4 else None
     if mask is not None and not is_no_mask(mask):
-        kept = _mask_like(mask, image)
+        kept = _fitted_mask(mask, image)
         if kept.max() < VISIBLE:
             raise InputError(
                 "mask is black everywhere, so nothing of the product would be left; paint the product white, invert "
@@ -65,7 +65,7 @@ def with_transparency(image: Tensor, transparency: Tensor | None) -> Tensor:
     """
     if transparency is None or is_no_mask(transparency):
         return image
-    opacity = 1.0 - _mask_like(transparency, image, "transparency").clamp(0.0, 1.0)[..., None]
+    opacity = 1.0 - _fitted_mask(transparency, image, "transparency").clamp(0.0, 1.0)[..., None]
     if opacity.max() < VISIBLE:
         raise InputError(
             "transparency is white everywhere, so nothing of the picture would be left; wire the MASK of the Load "
@@ -74,8 +74,8 @@ def with_transparency(image: Tensor, transparency: Tensor | None) -> Tensor:
     return torch.cat([image[..., :3], opacity if image.shape[-1] == 3 else opacity * image[..., 3:]], dim=-1)
 
 
-def mask_note(mask: Tensor | None, transparency: Tensor | None) -> str | None:
-    """A sentence that says how the masks are read, else None."""
+def cut_out_note(mask: Tensor | None, transparency: Tensor | None) -> str | None:
+    """A sentence that says how the product was cut out, else None."""
     said = []
     if transparency is not None and not is_no_mask(transparency):
         said.append(f"{_share(1.0 - transparency):.0%} of the picture is opaque and stays: transparent is white in it")
@@ -93,7 +93,7 @@ def _share(kept: Tensor) -> float:
     return float((kept if kept.ndim == 2 else kept[0]).float().clamp(0.0, 1.0).mean())
 
 
-def _mask_like(mask: Tensor, image: Tensor, name: str = "mask") -> Tensor:
+def _fitted_mask(mask: Tensor, image: Tensor, name: str = "mask") -> Tensor:
     """The first mask, checked and at the size of the picture, `[H, W]`."""
     height, width = image.shape[:2]
     if mask.ndim not in (2, 3) or mask.numel() == 0 or (mask.shape[-1] in (3, 4) and width not in (3, 4)):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from ..constants import PIXELS_PER_TOKEN, PRODUCT_PADDING
@@ -140,10 +139,10 @@ def fit_pose(frames: Tensor, size: VideoSize) -> Tensor:
     """Pose frames at the size of the video: cut to its shape from the centre, then resized (VideoData of BI).
 
     Args:
-        frames: `[F, H, W, C]` in 0-1 with 1, 3 or 4 channels; what is transparent is black, the empty pose.
+        frames: `[frames, H, W, C]` in 0-1 with 1, 3 or 4 channels; what is transparent is black, the empty pose.
 
     Returns:
-        `[F, height, width, 3]` in 0-1.
+        `[frames, height, width, 3]` in 0-1.
 
     Raises:
         InputError: a frame with NaN, infinity or values far from 0 to 1.
@@ -165,16 +164,6 @@ def fit_pose_picture(picture: Image, size: VideoSize) -> Tensor:
 def fill_picture(picture: Image, size: VideoSize) -> Tensor:
     """A picture scaled to fill the frame and cut from the centre, `[height, width, 3]` in 0-1."""
     return _to_tensor(_cover(picture, size))
-
-
-def to_vae_range(frames: Tensor) -> Tensor:
-    """Frames `[F, H, W, C]` in 0-1 to the VAE's `[1, C, F, H, W]` in -1 to 1."""
-    return rearrange(frames * 2.0 - 1.0, "f h w c -> 1 c f h w")
-
-
-def from_vae_range(video: Tensor) -> Tensor:
-    """The VAE's `[1, C, F, H, W]` in -1 to 1 (clamped) to frames `[F, H, W, C]` in 0-1."""
-    return rearrange(((video + 1.0) / 2.0).clamp(0.0, 1.0), "1 c f h w -> f h w c")
 
 
 def quantise_8bit(frames: Tensor) -> Tensor:

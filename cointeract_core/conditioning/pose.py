@@ -40,7 +40,7 @@ def clip_pose(pose: Tensor, clip: int) -> Tensor:
     are empty (black), as in the published program.
 
     Args:
-        pose: `[F, H, W, 3]` in 0-1, at 25 frames a second.
+        pose: `[frames, H, W, 3]` in 0-1, at 25 frames a second.
         clip: number of the clip, from 0.
 
     Returns:

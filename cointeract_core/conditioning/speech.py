@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -127,11 +126,11 @@ def features_at_25fps(layers: Tensor, frames: int | None) -> Tensor:
     Frame k reads state 2k at the start and 2k + 1 at the end of the speech, however long: at most 20 ms off.
 
     Args:
-        layers: `[25, T50, D]`, 50 states a second.
+        layers: `[layers, states, audio_dim]`, 50 states a second.
         frames: keep the first so many; None keeps all, counted as the reference counts them.
 
     Returns:
-        `[25, D, F]` float32.
+        `[layers, audio_dim, frames]` float32.
     """
     states = layers.shape[1]
     if frames is None:
@@ -143,22 +142,19 @@ def features_at_25fps(layers: Tensor, frames: int | None) -> Tensor:
     return F.interpolate(by_layer, size=max(length, 1), mode="linear", align_corners=True)[..., :frames]
 
 
-def feature_window(features: Tensor, first: int, count: int, *, fps: float = VIDEO_FPS, offset: int = 0) -> Tensor:
-    """Features of video frames `first` to `first + count`, zero past the end of the speech.
+def features_at(features: Tensor, numbers: Tensor) -> Tensor:
+    """Features by their numbers, zero past the end of the speech.
 
     Args:
-        features: `[25, D, F]` at 25 frames a second.
-        fps: of the video; frame k reads the feature nearest to its time.
-        offset: feature of video frame 0.
+        features: `[layers, audio_dim, frames]`.
+        numbers: `[count]` whole numbers, from 0.
 
     Returns:
-        `[1, 25, D, count]`.
+        `[1, layers, audio_dim, count]`.
     """
-    times = np.arange(first, first + count) / fps
-    index = torch.from_numpy(np.round(times * VIDEO_FPS).astype(np.int64)) + offset
-    heard = index < features.shape[-1]
-    window = features.new_zeros(1, *features.shape[:2], count)
-    window[..., heard] = features[..., index[heard]]
+    heard = numbers < features.shape[-1]
+    window = features.new_zeros(1, *features.shape[:2], len(numbers))
+    window[..., heard] = features[..., numbers[heard]]
     return window
 
 
@@ -166,13 +162,13 @@ def clip_window(features: Tensor, clip: int, reference_behaviour: bool = False) 
     """Features of one clip, zero past the end of the speech.
 
     Args:
-        features: `[25, D, F]` at 25 frames a second.
+        features: `[layers, audio_dim, frames]` at 25 frames a second.
         clip: number of the clip, from 0.
         reference_behaviour: windows of 81 features, 81 apart, as in PIPE:1602: the speech runs ahead of the picture by
             one more frame in every clip.
 
     Returns:
-        `[1, 25, D, 80]`, or 81 features in reference behaviour.
+        `[1, layers, audio_dim, 80]`, or 81 features in reference behaviour.
     """
     count = REFERENCE_AUDIO_WINDOW if reference_behaviour else CLIP_FRAMES
-    return feature_window(features, clip * count, count)
+    return features_at(features, torch.arange(clip * count, (clip + 1) * count))

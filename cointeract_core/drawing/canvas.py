@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +13,9 @@ from .palette import FAINT, INK, LOUD, PANEL, PAPER, RIM, WAVE, Colour, as_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+    Font: TypeAlias = FreeTypeFont | ImageFont
 
 GAP, MARGIN, LABEL = 12, 12, 24
 TITLE, TEXT, SMALL = 24, 16, 14  # sizes of the letters
@@ -122,7 +125,7 @@ class Canvas:
         page = self._page.crop((0, 0, self._width, min(self.y + MARGIN, TALLEST)))
         return as_image(page)
 
-    def _wrapped(self, text: str, font: Any, width: int, indent: int) -> list[str]:
+    def _wrapped(self, text: str, font: Font, width: int, indent: int) -> list[str]:
         """Lines that fit, broken at blanks, or anywhere in words longer than a line."""
         lines, line = [], ""
         for word in text.split(" "):
@@ -142,7 +145,7 @@ class Canvas:
         return [*lines, line]
 
 
-def _font(text: str, size: int) -> Any:
+def _font(text: str, size: int) -> Font:
     """Pillow's own font, or one of the system's where that has not all letters of the text."""
     from PIL import ImageFont
 
@@ -164,7 +167,7 @@ def can_write(text: str) -> bool:
     return text.isascii() or _covers(_font(text, TEXT), text)
 
 
-def _covers(font: Any, text: str) -> bool:
+def _covers(font: Font, text: str) -> bool:
     missing = bytes(font.getmask(NO_LETTER))
     others = {letter for letter in text if not letter.isascii() and not letter.isspace()}
     return all(bytes(font.getmask(letter)) != missing for letter in others)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +15,10 @@ from ..errors import InputError
 from ..files import replaced
 from .palette import BLUE, FAINT, GREEN, GRID, INK, ORANGE, PANEL, PAPER, PINK, VIOLET, YELLOW, Colour, as_image, mixed
 
-Points = list[tuple[float, float]]
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+Points: TypeAlias = list[tuple[float, float]]
 
 WIDTH, HEIGHT, GAP = 1600, 1000, 16
 FINER = 3  # lines are drawn this much larger and scaled down, so that they are smooth
@@ -134,7 +137,7 @@ def save_picture(picture: Tensor, path: Path) -> None:
         Image.fromarray(picture[0].mul(255).round().to(torch.uint8).numpy()).save(done.beside, format="PNG")
 
 
-def _draw_panel(draw: Any, panel: Panel, points: Mapping[str, Points], steps: Sequence[int]) -> tuple[Axis, Axis]:
+def _draw_panel(draw: ImageDraw, panel: Panel, points: Mapping[str, Points], steps: Sequence[int]) -> tuple[Axis, Axis]:
     """Draw a panel's ground, grid and lines in the large picture; its axes are for the small one."""
     left, top, right, bottom = panel.box
     shown = [points.get(curve.column, []) for curve in panel.curves]
@@ -171,7 +174,7 @@ def _value_axis(panel: Panel, shown: Sequence[Points], begin: float, end: float)
     return Axis(low - room, high + room, begin, end)
 
 
-def _draw_line(draw: Any, line: Points, across: Axis, up: Axis, colour: Colour, width: float) -> None:
+def _draw_line(draw: ImageDraw, line: Points, across: Axis, up: Axis, colour: Colour, width: float) -> None:
     if len(line) < 2:
         return
     kept = thin(line, max(round(across.end - across.begin), 1))
@@ -183,14 +186,14 @@ def _draw_line(draw: Any, line: Points, across: Axis, up: Axis, colour: Colour, 
     )
 
 
-def _draw_dots(draw: Any, line: Points, across: Axis, up: Axis, colour: Colour) -> None:
+def _draw_dots(draw: ImageDraw, line: Points, across: Axis, up: Axis, colour: Colour) -> None:
     radius = 3.2 * FINER
     for x, y in line:
         a, b = across.place(x) * FINER, up.place(y) * FINER
         draw.ellipse((a - radius, b - radius, a + radius, b + radius), fill=colour)
 
 
-def _write_labels(draw: Any, panel: Panel, points: Mapping[str, Points], across: Axis, up: Axis) -> None:
+def _write_labels(draw: ImageDraw, panel: Panel, points: Mapping[str, Points], across: Axis, up: Axis) -> None:
     """Title, numbers of the axes and legend."""
     from PIL import ImageFont
 

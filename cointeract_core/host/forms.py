@@ -20,19 +20,22 @@ from comfy.cli_args import args
 from torch import Tensor
 
 from ..checkpoint.keys import SCALE
+from ..model.parts import Operations
+from .objects import Patcher
 
 # tensors of a mixed-precision file, where the host knows them; it may hand them over as they are
-QUANTISED: tuple[type, ...] = tuple(filter(None, [getattr(comfy.ops, "QuantizedTensor", None)]))
+QUANTISED: tuple[type[Tensor], ...] = tuple(filter(None, [getattr(comfy.ops, "QuantizedTensor", None)]))
 
 
-def extras_operations(operations: Any) -> Any:
+def extras_operations(operations: Operations | None) -> Operations:
     """Layer classes for our extras.
 
     The host's fp8 layers round whatever they hold, so beside a backbone of the host's own making the extras use
     `manual_cast` and stay bit-exact; layers a third party supplied (GGUF) are used as they are.
     """
     if getattr(operations, "__module__", "").startswith("comfy.") or operations is None:
-        return comfy.ops.manual_cast
+        plain: Operations = comfy.ops.manual_cast
+        return plain
     return operations
 
 
@@ -54,7 +57,8 @@ class LayerWeights:
         layer, like = self._layer, self._like
         own = getattr(layer, "cast_bias_weight", None)  # of layers that hold quantised tensors (ComfyUI-GGUF)
         if own is not None:
-            return own(like)
+            lent: tuple[Tensor, Tensor] = own(like)
+            return lent
         self._lent = comfy.ops.cast_bias_weight(layer, like, offloadable=True)
         weight, bias = self._lent[:2]
         scale = getattr(layer, SCALE, None)  # of float8 layers
@@ -71,7 +75,7 @@ class LayerWeights:
             comfy.ops.uncast_bias_weight(self._layer, *lent)
 
 
-def attention_with_gradient(q: Tensor, k: Tensor, v: Tensor, heads: int, **_wishes: Any) -> Tensor:
+def attention_with_gradient(q: Tensor, k: Tensor, v: Tensor, heads: int, **_wishes: object) -> Tensor:
     """Attention on `[B, N, heads * head_dim]` that gradients go through: PyTorch's, whatever else was chosen.
 
     Faster kernels fill a tensor that autograd knows nothing of (Sage, int8) or have no way back (Flash, xformers in
@@ -80,14 +84,19 @@ def attention_with_gradient(q: Tensor, k: Tensor, v: Tensor, heads: int, **_wish
     """
     own = getattr(comfy.ldm.modules.attention, "attention_pytorch", None)
     if own is not None:
-        return own(q, k, v, heads)
+        out: Tensor = own(q, k, v, heads)
+        return out
     q, k, v = (tensor.unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def load_state_dict_as_model(
-    state: dict[str, Any], options: dict[str, Any], metadata: dict[str, str] | None, *, disable_dynamic: bool = False
-) -> Any:
+    state: dict[str, Tensor],
+    options: dict[str, object],
+    metadata: dict[str, str] | None,
+    *,
+    disable_dynamic: bool = False,
+) -> Patcher | None:
     """The host's loader of diffusion models; None where it does not know the model.
 
     Args:
@@ -97,13 +106,15 @@ def load_state_dict_as_model(
     more = {"metadata": metadata, "disable_dynamic": disable_dynamic}
     load = comfy.sd.load_diffusion_model_state_dict
     known = inspect.signature(load).parameters
-    return load(state, model_options=options, **{name: value for name, value in more.items() if name in known})
+    understood = {name: value for name, value in more.items() if name in known}
+    patcher: Patcher | None = load(state, model_options=options, **understood)
+    return patcher
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's memory has run out; newer PyTorch has more than one class for that."""
     ask = getattr(comfy.model_management, "is_oom", None)
-    return isinstance(error, comfy.model_management.OOM_EXCEPTION) if ask is None else ask(error)
+    return isinstance(error, comfy.model_management.OOM_EXCEPTION) if ask is None else bool(ask(error))
 
 
 @contextmanager
@@ -117,13 +128,13 @@ def without_fast_products() -> Iterator[None]:
         args.fast = chosen
 
 
-def cuda_device(device: Any) -> AbstractContextManager[Any]:
+def cuda_device(device: torch.device) -> AbstractContextManager[object]:
     """Work on a device other than the process's current one, as newer hosts allow for a VAE."""
     own = getattr(comfy.model_management, "cuda_device_context", None)
     return nullcontext() if own is None else own(device)
 
 
-def set_reload(patcher: Any, load: Callable[..., Any], *arguments: Any) -> None:
+def set_reload(patcher: Patcher, load: Callable[..., Patcher], *arguments: object) -> None:
     """Tell the host how to load a model again: it does so for nodes that need weights of their own.
 
     Args:

@@ -36,7 +36,7 @@ def running_host() -> str:
     """
     from comfyui_version import __version__ as version
 
-    return version
+    return str(version)
 
 
 @lru_cache(maxsize=1)

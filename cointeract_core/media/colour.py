@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from .hdr import BT2020, CHROMATICITIES, HLG, PQ, SdrConverter
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.filter import Graph
+    from av.video.codeccontext import VideoCodecContext
 
 UNKNOWN = (0, 2)  # of a matrix, transfer or primaries: 0 is reserved or RGB, 2 means “not said”
 # FFmpeg's numbers (ISO/IEC 23091-2) and the names its scale filter reads
@@ -56,7 +61,7 @@ class Colours:
         return f"its colours are {names}: converted to BT.709 SDR."
 
 
-def read_colours(name: str, frame: Any, context: Any) -> Colours:
+def read_colours(name: str, frame: VideoFrame, context: VideoCodecContext) -> Colours:
     """The colours of a frame, by its own tags and else by those of its stream.
 
     Args:
@@ -90,7 +95,7 @@ def read_colours(name: str, frame: Any, context: Any) -> Colours:
     return Colours(MATRICES.get(matrix, guess), full, transfer, primaries)
 
 
-def _tag(frame: Any, context: Any, name: str) -> int:
+def _tag(frame: VideoFrame, context: VideoCodecContext, name: str) -> int:
     """A tag of the frame, or of its stream where the frame has none (or PyAV does not show it)."""
     own = int(getattr(frame, name, 0) or 0)
     return own if own not in UNKNOWN else int(getattr(context, name, 0) or 0)
@@ -99,13 +104,13 @@ def _tag(frame: Any, context: Any, name: str) -> int:
 class ColourReader:
     """Turns decoded frames of one stream into pictures; keeps its filter while frames stay of one kind."""
 
-    def __init__(self, name: str, context: Any) -> None:
+    def __init__(self, name: str, context: VideoCodecContext) -> None:
         self._name, self._context = name, context
-        self._kind: tuple[Any, ...] = ()
-        self._graph: Any = None
+        self._kind: tuple[int, int, str, Colours, str] | None = None
+        self._graph: Graph | None = None
         self._converter: SdrConverter | None = None
 
-    def picture(self, frame: Any) -> np.ndarray:
+    def picture(self, frame: VideoFrame) -> np.ndarray:
         """A frame as `[H, W, 3]` uint8, BT.709 SDR; what is transparent is black.
 
         Raises:
@@ -114,31 +119,29 @@ class ColourReader:
         colours = read_colours(self._name, frame, self._context)
         form = "rgb48le" if colours.converted else "rgba" if _has_alpha(frame) else "rgb24"
         kind = (frame.width, frame.height, frame.format.name, colours, form)
-        if kind != self._kind:
+        if self._graph is None or kind != self._kind:
             self._kind, self._graph = kind, _filter(frame, colours, form)
             self._converter = SdrConverter(colours.transfer, colours.primaries) if colours.converted else None
         frame.pts, frame.time_base = 0, Fraction(1, 1000)  # the filter only looks at pictures
         self._graph.push(frame)
-        pixels = self._graph.pull().to_ndarray()
+        pixels = self._graph.vpull().to_ndarray()
         if self._converter is not None:
-            return self._converter.convert(pixels)
+            return self._converter.convert(pixels.astype(np.uint16, copy=False))
         if form == "rgba":
             opacity = pixels[..., 3:].astype(np.uint16)
             return ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
         return pixels
 
 
-def _has_alpha(frame: Any) -> bool:
+def _has_alpha(frame: VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
 
 
-def _filter(frame: Any, colours: Colours, form: str) -> Any:
+def _filter(frame: VideoFrame, colours: Colours, form: str) -> Graph:
     import av
 
     graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=Fraction(1, 1000)
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
     span = "pc" if colours.full else "tv"
     matrix = "" if frame.format.is_rgb else f"in_color_matrix={colours.matrix}:in_range={span}:"
     scale = graph.add("scale", f"{matrix}out_range=pc:flags={EXACT}")

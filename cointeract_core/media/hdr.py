@@ -6,7 +6,12 @@ is brighter is rolled off softly instead of cut.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HLG, PQ = 18, 16  # FFmpeg's numbers of transfers
 BT2020, P3_THEATRE, P3 = 9, 11, 12  # and of primaries
@@ -37,9 +42,9 @@ class SdrConverter:
         self._transfer = transfer
         self._light, self._codes, self._matrix = _light_table(transfer), _code_table(), _to_709(primaries)
 
-    def convert(self, picture: np.ndarray) -> np.ndarray:
+    def convert(self, picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """A picture `[H, W, 3]` uint16, RGB in full range, to `[H, W, 3]` uint8."""
-        light = self._light[picture]
+        light: NDArray[np.float32] = self._light[picture]
         if self._transfer == HLG:  # the display's part of the transfer: BT.2100, gamma 1.2 at 1000 cd/m²
             light *= np.maximum(light @ LUMA_2020, 1e-6)[..., None] ** np.float32(0.2)
         high = self._transfer in (HLG, PQ)
@@ -48,10 +53,11 @@ class SdrConverter:
         light = np.maximum(light @ self._matrix, 0.0)
         if high:
             light *= _rolled_off(light.max(axis=-1, keepdims=True))
-        return self._codes[np.minimum(light * (STEPS - 1), STEPS - 1).astype(np.uint16)]
+        codes: NDArray[np.uint8] = self._codes[np.minimum(light * (STEPS - 1), STEPS - 1).astype(np.uint16)]
+        return codes
 
 
-def _rolled_off(brightest: np.ndarray) -> np.ndarray:
+def _rolled_off(brightest: NDArray[np.float32]) -> NDArray[np.float32]:
     """Factor that brings the brightest colour of each pixel below white, reached at the display's peak."""
     over = np.maximum(brightest - KNEE, 0.0) / (1 - KNEE)
     most = (PEAK_NITS / WHITE_NITS - KNEE) / (1 - KNEE)
@@ -59,7 +65,7 @@ def _rolled_off(brightest: np.ndarray) -> np.ndarray:
     return np.where(over > 0, soft / np.maximum(brightest, 1e-6), 1.0).astype(np.float32)
 
 
-def _light_table(transfer: int) -> np.ndarray:
+def _light_table(transfer: int) -> NDArray[np.float32]:
     """Linear light of each 16-bit code."""
     code = np.arange(STEPS, dtype=np.float64) / (STEPS - 1)
     if transfer == HLG:  # ITU-R BT.2100
@@ -74,19 +80,20 @@ def _light_table(transfer: int) -> np.ndarray:
     return light.astype(np.float32)
 
 
-def _code_table() -> np.ndarray:
+def _code_table() -> NDArray[np.uint8]:
     """8-bit SDR code of each 16-bit step of linear light."""
     light = np.arange(STEPS, dtype=np.float64) / (STEPS - 1)
     return np.rint(light ** (1 / SDR_GAMMA) * 255).astype(np.uint8)
 
 
-def _to_709(primaries: int) -> np.ndarray:
+def _to_709(primaries: int) -> NDArray[np.float32]:
     """Matrix from linear RGB of these primaries to BT.709's, for rows of pixels."""
     matrix = np.linalg.inv(_to_xyz(1)) @ _to_xyz(primaries if primaries in CHROMATICITIES else 1)
-    return matrix.T.astype(np.float32)
+    for_rows: NDArray[np.float32] = matrix.T.astype(np.float32)
+    return for_rows
 
 
-def _to_xyz(primaries: int) -> np.ndarray:
+def _to_xyz(primaries: int) -> NDArray[np.float64]:
     *corners, white = (np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in CHROMATICITIES[primaries])
     columns = np.stack(corners, axis=1)
     return columns * np.linalg.solve(columns, white)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +12,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from .container import Source, open_media, other_streams_note, played_stream, source_name, starts_at, unreadable
+
+if TYPE_CHECKING:
+    from av import AudioResampler
+    from av.audio import AudioStream
+    from av.container import InputContainer
 
 SPEECH = "speech is expected; export it as wav"
 LONGEST_SILENCE, LONGEST_OVERLAP = 600.0, 0.5  # seconds; beyond, time stamps are damaged
@@ -114,20 +119,21 @@ def _offset_note(offset: float) -> str | None:
     return f"the sound starts {-offset:.2f} s before the picture: what is heard before it is left out."
 
 
-def _sound_blocks(file: Any, stream: Any) -> Iterator[tuple[float | None, np.ndarray]]:
+def _sound_blocks(file: InputContainer, stream: AudioStream) -> Iterator[tuple[float | None, np.ndarray]]:
     """Float samples frame by frame, each with its time."""
     import av
 
-    form: tuple[Any, ...] = ()
-    resampler: Any = None
+    form: tuple[str, str, int] | None = None
+    resampler: AudioResampler | None = None
     for frame in file.decode(stream):
-        if (frame.format.name, frame.layout.name, frame.sample_rate) != form:
-            if form and (frame.layout.name, frame.sample_rate) != form[1:]:
+        own = frame.format.name, frame.layout.name, frame.sample_rate
+        if resampler is None or own != form:
+            if form is not None and own[1:] != form[1:]:
                 raise InputError(
                     f"its sound changes from {form[2]} Hz {form[1]} to {frame.sample_rate} Hz {frame.layout.name}, but "
                     "one kind is expected; export it as wav."
                 )
-            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            form = own
             resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
         for block in resampler.resample(frame):
             yield frame.time, block.to_ndarray()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ from .colour import ColourReader, read_colours
 from .container import Source, open_media, other_streams_note, played_stream, source_name, starts_at, unreadable
 
 if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.buffer import Buffer
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 Fit = Callable[["Image", VideoSize], Tensor]
@@ -87,12 +92,9 @@ def probe_video(source: Source, window: tuple[float, float] = (0.0, 0.0)) -> Foo
     name = source_name(source)
     try:
         with open_media(source) as file:
-            stream = played_stream(file.streams.video)
-            if stream is None:
-                raise InputError(f"{name} holds no video, but {AGAIN}.")
+            stream = _played_video(name, file)
             tag, began = float(stream.average_rate or 0), starts_at(stream)
             lasting = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
-            stream.thread_type = "AUTO"
             shown, stamps, notes = _look(name, file, stream)
             extra = other_streams_note(file.streams.video, stream, "videos")
     except av.FFmpegError as error:
@@ -108,10 +110,13 @@ def probe_video(source: Source, window: tuple[float, float] = (0.0, 0.0)) -> Foo
     )
 
 
-def _look(name: str, file: Any, stream: Any) -> tuple[VideoSize | None, list[float | None], list[str | None]]:
+def _look(
+    name: str, file: InputContainer, stream: VideoStream
+) -> tuple[VideoSize | None, list[float | None], list[str | None]]:
     """Shown size, time stamps of all frames, and notes."""
     stamps: list[float | None] = []
-    shown, notes = None, []
+    notes: list[str | None] = []
+    shown: VideoSize | None = None
     for number, packet in enumerate(file.demux(stream)):
         if packet.is_corrupt:
             raise InputError(
@@ -189,12 +194,13 @@ def read_blocks(
             if last is not None and last[0] in places:
                 out[places.pop(last[0])] = last[1]
             while places:
-                index, picture = next(pictures, (None, None))
-                if index is None:
+                found = next(pictures, None)
+                if found is None:
                     raise InputError(
                         f"{source_name(source)} ends before frame {max(places)}, but its index promises more; export "
                         "it again as mp4."
                     )
+                index, picture = found
                 if index in places:
                     last = index, fit(picture(), size)
                     out[places.pop(index)] = last[1]
@@ -209,14 +215,24 @@ def read_blocks(
 def _pictures(source: Source) -> Iterator[Callable[[], Image]]:
     """For every frame, in the order they are shown, what makes its picture: only those in use are worth the work."""
     with open_media(source) as file:
-        stream = played_stream(file.streams.video)
-        stream.thread_type = "AUTO"
+        stream = _played_video(source_name(source), file)
         colours = ColourReader(source_name(source), stream.codec_context)
         for frame in file.decode(stream):
-            yield lambda frame=frame: _picture(frame, stream, colours)
+            yield partial(_picture, frame, stream, colours)
 
 
-def _picture(frame: Any, stream: Any, colours: ColourReader) -> Image:
+def _played_video(name: str, file: InputContainer) -> VideoStream:
+    """The video a player shows, decoded on every core."""
+    from av.codec.context import ThreadType
+
+    stream = played_stream(file.streams.video)
+    if stream is None:
+        raise InputError(f"{name} holds no video, but {AGAIN}.")
+    stream.thread_type = ThreadType.AUTO
+    return stream
+
+
+def _picture(frame: VideoFrame, stream: VideoStream, colours: ColourReader) -> Image:
     """A frame as it is shown, in 8 bits."""
     from PIL import Image
 
@@ -232,12 +248,12 @@ def _picture(frame: Any, stream: Any, colours: ColourReader) -> Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:: -1 if flip else 1, :: -1 if mirror else 1]))
 
 
-def _shown_size(frame: Any, stream: Any) -> VideoSize:
+def _shown_size(frame: VideoFrame, stream: VideoStream) -> VideoSize:
     width, height = _square(frame, stream)
     return VideoSize(height, width) if _turn(frame)[0] else VideoSize(width, height)
 
 
-def _square(frame: Any, stream: Any) -> tuple[int, int]:
+def _square(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
     """Width and height of a frame with square pixels; the shorter side grows, so that nothing is lost."""
     shape = float(stream.sample_aspect_ratio or 1)
     if not 1 / LARGEST_PIXEL_SHAPE <= shape <= LARGEST_PIXEL_SHAPE or shape == 1:
@@ -245,14 +261,15 @@ def _square(frame: Any, stream: Any) -> tuple[int, int]:
     return (round(frame.width * shape), frame.height) if shape > 1 else (frame.width, round(frame.height / shape))
 
 
-def _turn(frame: Any) -> tuple[bool, bool, bool]:
+def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     """Whether a player swaps the axes of a frame, then mirrors it left to right, then upside down.
 
     The display matrix sends (x, y) to (a x + c y, b x + d y), with y downwards (ISO/IEC 14496-12, 8.3.2).
     """
     from av.sidedata.sidedata import Type
 
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    side_data = cast("Mapping[Type, Buffer]", frame.side_data)  # PyAV's stubs know of motion vectors only
+    matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()

@@ -6,47 +6,21 @@ the audio injection of the listed blocks.  Source: DIT:503-710.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..constants import ROUTER_FACE
-from .inputs import AudioConstants, BlockConstants, Kernels
-from .modulation import Rows, add_gated, modulated, write_into
+from ..errors import InputError
+from .block_settings import BlockSettings, Routing
+from .experts import HumanAwareExperts
+from .inputs import AudioConstants, BlockConstants, HoiBlockConstants, Kernels
+from .modulation import Modulation, add_gated, modulated, write_into
+from .parts import Attention, BlockParts, Layer
 from .positions import Rotation, rotate
 from .prepare import normalise_query
-
-
-def run_part(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a part of a block as it is; training may run it again instead of keeping what it makes."""
-    return function(*arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockSettings:
-    """What is the same for all blocks of one forward."""
-
-    kernels: Kernels
-    options: dict[str, Any]  # the host's transformer_options
-    experts_gate: Tensor | bool  # True/False for the whole batch, or [B, 1, 1] where samples differ
-    logits: bool  # compute router logits even where the experts are off
-    face: bool  # compute the face probability even where the experts are off
-    mutual: bool
-    bias_units: Tensor | None  # of the experts
-    patches: dict[str, list[Callable[..., Any]]] = field(default_factory=dict)  # of other packs, from `read_patches`
-    part: Callable[..., Any] = run_part  # how a part of a block is run: the function, then its arguments
-
-
-PATCHES = ("attn1_patch", "attn2_patch", "double_block")  # that the host's own transformer calls
-
-
-def read_patches(options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
-    """What other packs want called behind the self-attention, behind the prompt's, and behind a block."""
-    registered = options.get("patches", {})
-    return {name: registered[name] for name in PATCHES if registered.get(name)}
 
 
 @dataclass(slots=True)
@@ -65,15 +39,32 @@ class Tokens:
 class RouterAnswer:
     """What a block's router said, where it was asked."""
 
-    logits: Tensor | None = None  # [B, target, 3]
-    face: Tensor | None = None  # [B, target], a probability
+    logits: Tensor | None = None  # [B, target tokens, 3]
+    face: Tensor | None = None  # [B, target tokens], a probability
+
+
+class Block(BlockParts, Protocol):
+    """`BlockParts` of our own class, whose call is `run_block`."""
+
+    def __call__(
+        self,
+        experts: HumanAwareExperts | None,
+        tokens: Tokens,
+        timed: Modulation,
+        own: BlockConstants,
+        settings: BlockSettings,
+        *,
+        target_only: bool = False,
+        attended: bool = False,
+    ) -> RouterAnswer:
+        """See `run_block`."""
 
 
 def run_block(
-    block: Any,
-    experts: Any | None,
+    block: BlockParts,
+    experts: HumanAwareExperts | None,
     tokens: Tokens,
-    target_rows: Rows,
+    timed: Modulation,
     own: BlockConstants,
     settings: BlockSettings,
     *,
@@ -85,33 +76,47 @@ def run_block(
     Args:
         block: the host's block; only its sub-modules are used.
         experts: router and experts of this block, or None for the plain backbone.
-        target_rows: modulation of the target; everything else takes the clip's rows at timestep 0.
+        timed: modulation of the target; everything else takes the clip's own, at timestep 0.
         own: the clip's constants for this block.
-        target_only: leave the target tokens alone: nothing reads the others after the last block.
-        attended: the self-attention of `attend_to_self` has been done.
+        target_only: give only the target tokens, for nothing reads the other main tokens after the last block.
+        attended: `attend_to_self` has been done, in a forward without HOI.
+
+    Raises:
+        InputError: HOI tokens without their constants.
     """
-    split, clean = own.layout.target, own.clean_rows
+    split, clean = own.layout.target, own.clean
     hoi_update = None
     if not attended:
-        hoi_update = attend_to_self(block, tokens, target_rows, own, settings, split if target_only else None)
+        hoi_update = attend_to_self(block, tokens, timed, own, settings, split if target_only else None)
     tokens.main = tokens.main + _cross_attention(block.cross_attn, block.norm3(tokens.main), *own.text, settings)
     for patch in settings.patches.get("attn2_patch", ()):
         tokens.main = patch({"x": tokens.main, "transformer_options": settings.options})
-    update, answer = settings.part(_feed_forward, block, experts, tokens.main, split, target_rows, clean, settings)
-    tokens.main = add_gated(tokens.main, update, split, target_rows.gate_ffn, clean.gate_ffn)
-    if tokens.hoi is not None:
-        hoi, rows = tokens.hoi, own.hoi_rows
-        hoi = add_gated(hoi, hoi_update, hoi.shape[1], rows.gate_attention)
-        hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *own.hoi_text, settings)
-        update, _ = settings.part(_feed_forward, block, None, hoi, hoi.shape[1], rows, rows, settings)
-        tokens.hoi = add_gated(hoi, update, hoi.shape[1], rows.gate_ffn)
+    update, answer = settings.part(_feed_forward, block, experts, tokens.main, split, timed, clean, settings)
+    tokens.main = add_gated(tokens.main, update, split, timed.gate_ffn, clean.gate_ffn)
+    if hoi_update is not None:
+        hoi, beside = _hoi_part(tokens, own)
+        hoi = add_gated(hoi, hoi_update, hoi.shape[1], beside.modulation.gate_attention)
+        hoi = hoi + _cross_attention(block.cross_attn, block.norm3(hoi), *beside.text, settings)
+        update, _ = settings.part(
+            _feed_forward, block, None, hoi, hoi.shape[1], beside.modulation, beside.modulation, settings
+        )
+        tokens.hoi = add_gated(hoi, update, hoi.shape[1], beside.modulation.gate_ffn)
     return answer
 
 
+def _hoi_part(tokens: Tokens, own: BlockConstants) -> tuple[Tensor, HoiBlockConstants]:
+    """The HOI tokens and what they read; a forward has both or neither."""
+    if tokens.hoi is None or own.hoi is None:
+        raise InputError(
+            "HOI tokens and constants of the HOI stream come together; prepare the clip with the same HOI."
+        )
+    return tokens.hoi, own.hoi
+
+
 def attend_to_self(
-    block: Any,
+    block: BlockParts,
     tokens: Tokens,
-    target_rows: Rows,
+    timed: Modulation,
     own: BlockConstants,
     settings: BlockSettings,
     first: int | None = None,
@@ -124,31 +129,31 @@ def attend_to_self(
     Returns:
         what the HOI tokens get; they are left as they are until the main tokens are done with.
     """
-    split, clean = own.layout.target, own.clean_rows
+    split, clean = own.layout.target, own.clean
     kept = tokens.main.shape[1] if first is None else first
 
     def attend(main: Tensor, hoi: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return _self_attention(block, Tokens(main, hoi), kept, target_rows, own, settings)
+        return _self_attention(block, Tokens(main, hoi), kept, timed, own, settings)
 
     update, hoi_update = settings.part(attend, tokens.main, tokens.hoi)
-    tokens.main = add_gated(tokens.main[:, :kept], update, split, target_rows.gate_attention, clean.gate_attention)
+    tokens.main = add_gated(tokens.main[:, :kept], update, split, timed.gate_attention, clean.gate_attention)
     return hoi_update
 
 
-def _rotated(attention: Any, layer: Any, norm: Any, x: Tensor, by: Rotation, pieces: int = 1) -> Tensor:
+def _rotated(attention: Attention, layer: Layer, norm: Layer, x: Tensor, by: Rotation, pieces: int = 1) -> Tensor:
     return rotate(norm(layer(x)), by, attention.num_heads, pieces)
 
 
 def _self_attention(
-    block: Any,
+    block: BlockParts,
     tokens: Tokens,
     kept: int,
-    target_rows: Rows,
+    timed: Modulation,
     own: BlockConstants,
     settings: BlockSettings,
 ) -> tuple[Tensor, Tensor | None]:
     """Self-attention of the first `kept` main tokens and of HOI: joint where HOI is mutually visible, else apart."""
-    attention, clean, hoi = block.self_attn, own.clean_rows, tokens.hoi
+    attention, clean = block.self_attn, own.clean
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = _attend(attention, q, k, v, settings)
@@ -160,17 +165,18 @@ def _self_attention(
             out = patch({"x": out, **of_heads, "transformer_options": settings.options})
         return attention.o(out)
 
-    x = modulated(block.norm1, tokens.main, own.layout.target, target_rows.attention, clean.attention)
+    x = modulated(block.norm1, tokens.main, own.layout.target, timed.attention, clean.attention)
     q = _rotated(attention, attention.q, attention.norm_q, x[:, :kept], own.main_rotation.first(kept))
     # here the most is alive at once: the sequence, `x`, the queries, and what turns the keys; hence in two parts
     k = _rotated(attention, attention.k, attention.norm_k, x, own.main_rotation, pieces=2)
     v = attention.v(x)
     del x
-    if hoi is None:
+    if tokens.hoi is None:
         return attend(q, k, v), None
-    x = modulated(block.norm1, hoi, hoi.shape[1], own.hoi_rows.attention)
-    hoi_q = _rotated(attention, attention.q, attention.norm_q, x, own.hoi_rotation)
-    hoi_k = _rotated(attention, attention.k, attention.norm_k, x, own.hoi_rotation)
+    hoi, beside = _hoi_part(tokens, own)
+    x = modulated(block.norm1, hoi, hoi.shape[1], beside.modulation.attention)
+    hoi_q = _rotated(attention, attention.q, attention.norm_q, x, beside.rotation)
+    hoi_k = _rotated(attention, attention.k, attention.norm_k, x, beside.rotation)
     hoi_v = attention.v(x)
     if settings.mutual:
         joint = attend(torch.cat([q, hoi_q], 1), torch.cat([k, hoi_k], 1), torch.cat([v, hoi_v], 1))
@@ -182,13 +188,13 @@ def _self_attention(
     return attend(q, k, v), attend(hoi_q, hoi_k, hoi_v)
 
 
-def _cross_attention(attention: Any, x: Tensor, key: Tensor, value: Tensor, settings: BlockSettings) -> Tensor:
+def _cross_attention(attention: Attention, x: Tensor, key: Tensor, value: Tensor, settings: BlockSettings) -> Tensor:
     q = attention.norm_q(attention.q(x))
     key, value = (t.expand(x.shape[0], -1, -1) for t in (key, value))
     return attention.o(_attend(attention, q, key, value, settings))
 
 
-def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, settings: BlockSettings) -> Tensor:
+def _attend(attention: Attention, q: Tensor, k: Tensor, v: Tensor, settings: BlockSettings) -> Tensor:
     """The host's attention for a layer; a file may prefer one, which the layer then holds (newer hosts)."""
     wish = getattr(attention, "comfy_attention", None)
     more = {} if wish is None else {"preferred_attention": wish}
@@ -196,35 +202,43 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, settings: BlockSett
 
 
 def _feed_forward(
-    block: Any, experts: Any | None, main: Tensor, split: int, target_rows: Rows, clean: Rows, settings: BlockSettings
+    block: BlockParts,
+    experts: HumanAwareExperts | None,
+    main: Tensor,
+    split: int,
+    timed: Modulation,
+    clean: Modulation,
+    settings: BlockSettings,
 ) -> tuple[Tensor, RouterAnswer]:
     """Shared FFN for every token, experts for the target; also the router's answer."""
-    x = modulated(block.norm2, main, split, target_rows.ffn, clean.ffn)
+    x = modulated(block.norm2, main, split, timed.ffn, clean.ffn)
     hidden = block.ffn[0](x)
     # the hidden layer is the largest tensor of the forward: reuse it where autograd does not need it
     grad = torch.is_grad_enabled()
     hidden = block.ffn[1](hidden) if grad else torch.ops.aten.gelu_(hidden, approximate="tanh")
     out = block.ffn[2](hidden)
     del hidden
-    if experts is None or (settings.experts_gate is False and not settings.logits and not settings.face):
+    if experts is None or (settings.routing is None and not settings.logits and not settings.face):
         return out, RouterAnswer()
     target = x[:, :split]
     logits = experts.route(target)
     probabilities = logits.softmax(dim=-1)
-    if settings.experts_gate is not False:
-        out = _add_experts(experts, out, target, probabilities, settings)
+    if settings.routing is not None:
+        out = _add_experts(experts, out, target, probabilities, settings.routing, settings.kernels)
     return out, RouterAnswer(logits, probabilities[..., ROUTER_FACE])
 
 
-def _add_experts(experts: Any, out: Tensor, target: Tensor, probabilities: Tensor, settings: BlockSettings) -> Tensor:
+def _add_experts(
+    experts: HumanAwareExperts, out: Tensor, target: Tensor, probabilities: Tensor, routing: Routing, kernels: Kernels
+) -> Tensor:
     """The FFN's output with the experts' share on the target tokens."""
-    gate, split = settings.experts_gate, target.shape[1]
+    split = target.shape[1]
     routed = experts.add_to(
         out[:, :split],
         target,
-        probabilities if gate is True else probabilities * gate,
-        weights=settings.kernels.weights,
-        bias_units=settings.bias_units,
+        probabilities if routing.gate is None else probabilities * routing.gate,
+        weights=kernels.weights,
+        bias_units=routing.bias_units,
     )
     return torch.cat([routed, out[:, split:]], dim=1) if torch.is_grad_enabled() else out
 
@@ -232,7 +246,7 @@ def _add_experts(experts: Any, out: Tensor, target: Tensor, probabilities: Tenso
 def inject_audio(
     main: Tensor, audio: AudioConstants, split: int, mask: Tensor | None, settings: BlockSettings
 ) -> Tensor:
-    """Add speech to the target: each latent frame attends to its own five audio tokens (DIT:360-400).
+    """Add speech to the target: each latent attends to its own five audio tokens (DIT:360-400).
 
     Args:
         main: `[B, N, D]`, left as it is.

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..constants import ROUTER_CLASSES, ROUTER_FACE, ROUTER_HAND
+from .parts import Device, Layer, Operations
 
 # A bias is one more hidden unit that always is 1. It is spread over four units of a quarter, so that the inner size
 # of the product stays a multiple of 8, which fast matrix products want.
@@ -27,25 +27,41 @@ LendWeights = Callable[[nn.Module, Tensor], AbstractContextManager[tuple[Tensor,
 class LightExpert(nn.Module):
     """A narrow two-layer perceptron beside the shared FFN; `HumanAwareExperts` runs it."""
 
-    def __init__(self, dim: int, hidden: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(
+        self,
+        dim: int,
+        hidden: int,
+        *,
+        operations: Operations,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        self.fc1 = operations.Linear(dim, hidden, **factory)
-        self.fc2 = operations.Linear(hidden, dim, **factory)
+        self.fc1 = operations.Linear(dim, hidden, device=device, dtype=dtype)
+        self.fc2 = operations.Linear(hidden, dim, device=device, dtype=dtype)
 
 
 class HumanAwareExperts(nn.Module):
     """Router, hand expert and face expert of one block."""
 
-    def __init__(self, dim: int, hidden: int, *, operations: Any, **factory: Any) -> None:
+    def __init__(
+        self,
+        dim: int,
+        hidden: int,
+        *,
+        operations: Operations,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        self.router = nn.Sequential(
-            operations.Linear(dim, dim // 2, **factory),
+        self.router: Layer = nn.Sequential(
+            operations.Linear(dim, dim // 2, device=device, dtype=dtype),
             nn.SiLU(),
-            operations.LayerNorm(dim // 2, **factory),
-            operations.Linear(dim // 2, ROUTER_CLASSES, **factory),
+            operations.LayerNorm(dim // 2, device=device, dtype=dtype),
+            operations.Linear(dim // 2, ROUTER_CLASSES, device=device, dtype=dtype),
         )
-        self.hand = LightExpert(dim, hidden, operations=operations, **factory)
-        self.face = LightExpert(dim, hidden, operations=operations, **factory)
+        self.hand = LightExpert(dim, hidden, operations=operations, device=device, dtype=dtype)
+        self.face = LightExpert(dim, hidden, operations=operations, device=device, dtype=dtype)
 
     def route(self, x: Tensor) -> Tensor:
         """Router logits `[B, N, 3]` in the order base, hand, face; no gradient reaches `x`."""

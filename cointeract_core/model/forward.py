@@ -7,18 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..constants import EXPERTS_OFF_FROM
-from .block import BlockSettings, RouterAnswer, Tokens, attend_to_self, inject_audio, read_patches, run_part
+from .block import Block, RouterAnswer, Tokens, attend_to_self, inject_audio
+from .block_settings import BlockSettings, Routing, read_patches, run_part
+from .checks import hoi_stream
 from .experts import make_bias_units
-from .inputs import ClipConstants, DitOutput, HoiInputs, Kernels
-from .modulation import Rows, block_rows, timestep_embedding
+from .inputs import ClipConstants, Dit, DitOutput, HoiInputs, Kernels
+from .modulation import Modulation, block_modulation, timestep_embedding
+from .parts import Listed, Options
 from .prepare import embed_latents
 from .reuse import StepReuse, StepTime
+
+T = TypeVar("T")
+Replacement: TypeAlias = Callable[[Options, Options], Options]  # another pack's: what a block reads, the block itself
+
+
+class RunningDit(Dit, Protocol):
+    """`Dit` whose blocks are called, as modules of their own: nodes compile them, training hooks into them."""
+
+    blocks: Listed[Block]
 
 
 class Recompute(Protocol):
@@ -27,8 +39,13 @@ class Recompute(Protocol):
     def block(self, tokens: Tokens, step: Callable[[Tokens], RouterAnswer]) -> RouterAnswer:
         """Do `step` to the tokens, keeping as little as possible for the backward pass."""
 
-    def part(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def part(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a part of a block, likewise."""
+
+
+def experts_on(timestep: float) -> bool:
+    """Whether the experts contribute at a timestep (DIT:658-710)."""
+    return timestep < EXPERTS_OFF_FROM
 
 
 def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, Tensor | bool]:
@@ -45,7 +62,7 @@ def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, T
         the timestep `[B]` or `[1]`; and True or False for the whole batch, or `[B, 1, 1]` where samples differ.
     """
     values = timestep.tolist()
-    on = [conditional and value < EXPERTS_OFF_FROM for value in values]
+    on = [conditional and experts_on(value) for value in values]
     shared = timestep[:1] if len(set(values)) == 1 else timestep
     if all(on) or not any(on):
         return shared, all(on)
@@ -53,7 +70,7 @@ def read_timestep(timestep: Tensor, conditional: bool = True) -> tuple[Tensor, T
 
 
 def forward(
-    dit: Any,
+    dit: RunningDit,
     latents: Tensor,
     timestep: Tensor,
     clip: ClipConstants,
@@ -63,18 +80,18 @@ def forward(
     face_mask: Tensor | str | None = None,
     hoi: HoiInputs | None = None,
     want_logits: bool = False,
-    options: dict[str, Any] | None = None,
+    options: Options | None = None,
     recompute: Recompute | None = None,
     reuse: StepReuse | None = None,
 ) -> DitOutput:
     """Predict the flow of the target (and of the HOI stream).
 
     Args:
-        dit: the host's S2V module with `experts` (a list, or None) and `hoi` (or None), whose blocks run `run_block`.
+        dit: the host's S2V module with our extras, whose blocks run `run_block`.
         latents: noisy target `[B, 16, F, H, W]`, H and W even.
         timestep: `[B]` or, shared by the batch, `[1]`; 0-1000.
         clip: from `prepare_clip` with the same shapes.
-        gate: from `read_timestep`.
+        gate: whether the experts contribute, from `read_timestep`.
         face_mask: keeps speech to the face: "router" (its probability), or `[B or 1, target tokens]` of 0 and 1.
         hoi: the HOI stream of a training step.
         want_logits: return router logits of every block.
@@ -87,54 +104,61 @@ def forward(
     settings = BlockSettings(
         kernels=kernels,
         options=options,
-        experts_gate=gate,
+        routing=_routing(dit, gate, latents),
         logits=want_logits,
         face=isinstance(face_mask, str),
         mutual=hoi is not None and hoi.mutual,
         patches={} if hoi is not None else read_patches(options),
-        bias_units=make_bias_units(latents) if dit.experts is not None and gate is not False else None,
         part=run_part if recompute is None else recompute.part,
     )
     options |= {"total_blocks": len(dit.blocks), "block_type": "double", "block_index": 0}  # as the host tells patches
     # a pack that replaces the first block, or patches its attention, may do something else in each pass
     plain = _replacement(options, 0) is None and "attn1_patch" not in settings.patches
-    attended = reuse is not None and hoi is None and plain and len(dit.blocks) > 1
-    if attended:
-        tokens = Tokens(_reused_attention(dit, latents, timestep, time.rows[0], clip, settings, reuse), None)
+    shared = reuse if hoi is None and plain and len(dit.blocks) > 1 else None
+    if shared is not None:
+        tokens = Tokens(_reused_attention(dit, latents, timestep, time.modulation[0], clip, settings, shared), None)
     else:
-        tokens = Tokens(_main_tokens(dit, latents, clip), dit.hoi.embed(hoi.latents) if hoi is not None else None)
+        main = _main_tokens(dit, latents, clip)
+        tokens = Tokens(main, None if hoi is None else hoi_stream(dit).embed(hoi.latents))
+        del main  # see `Tokens`
     logits = []
     for index in range(len(dit.blocks)):
-        done = attended and index == 0
+        done = shared is not None and index == 0
         step = partial(_block_step, dit, index, time, latents, clip, settings, face_mask, done)
         answer = step(tokens) if recompute is None else recompute.block(tokens, step)
         if want_logits and answer.logits is not None:
             logits.append(answer.logits)
 
     layout = clip.scene.layout
-    grid = (layout.frames, layout.height, layout.width)
+    grid = (layout.latents, layout.rows, layout.columns)
     video = dit.unpatchify(dit.head(tokens.main[:, : layout.target], time.embedding), grid)
-    if hoi is None:
+    if hoi is None or tokens.hoi is None:
         return DitOutput(video, None, logits)
     embedding = time.embedding if hoi.timestep is None else _embed_timestep(dit, hoi.timestep, latents)
-    hoi_grid = (hoi.latents.shape[2], *grid[1:])
-    return DitOutput(video, dit.unpatchify(dit.hoi.head(tokens.hoi, embedding), hoi_grid), logits)
+    hoi_grid = (hoi.latents.shape[2], layout.rows, layout.columns)
+    return DitOutput(video, dit.unpatchify(hoi_stream(dit).head(tokens.hoi, embedding), hoi_grid), logits)
 
 
-def _read_time(dit: Any, timestep: Tensor, latents: Tensor, clip: ClipConstants, reuse: StepReuse | None) -> StepTime:
+def _routing(dit: Dit, gate: Tensor | bool, latents: Tensor) -> Routing | None:
+    if dit.experts is None or gate is False:
+        return None
+    return Routing(None if gate is True else gate, make_bias_units(latents))
+
+
+def _read_time(dit: Dit, timestep: Tensor, latents: Tensor, clip: ClipConstants, reuse: StepReuse | None) -> StepTime:
     def build() -> StepTime:
         embedding = _embed_timestep(dit, timestep, latents)
         projected = dit.time_projection(embedding).unflatten(1, (6, dit.dim))
-        return StepTime(embedding, block_rows(clip.scene.modulation, projected))
+        return StepTime(embedding, block_modulation(clip.scene.modulation, projected))
 
     return build() if reuse is None else reuse.time(timestep, build)
 
 
 def _reused_attention(
-    dit: Any,
+    dit: Dit,
     latents: Tensor,
     timestep: Tensor,
-    rows: Rows,
+    timed: Modulation,
     clip: ClipConstants,
     settings: BlockSettings,
     reuse: StepReuse,
@@ -143,24 +167,24 @@ def _reused_attention(
 
     def build() -> Tensor:
         tokens = Tokens(_main_tokens(dit, latents, clip), None)
-        attend_to_self(dit.blocks[0], tokens, rows, clip.of_block(0), settings)
+        attend_to_self(dit.blocks[0], tokens, timed, clip.of_block(0), settings)
         return tokens.main
 
     return reuse.attended(latents, timestep, clip.scene, build)
 
 
-def _embed_timestep(dit: Any, timestep: Tensor, latents: Tensor) -> Tensor:
+def _embed_timestep(dit: Dit, timestep: Tensor, latents: Tensor) -> Tensor:
     return dit.time_embedding(timestep_embedding(timestep, dit.freq_dim).to(latents.dtype))
 
 
-def _main_tokens(dit: Any, latents: Tensor, clip: ClipConstants) -> Tensor:
+def _main_tokens(dit: Dit, latents: Tensor, clip: ClipConstants) -> Tensor:
     conditions = clip.scene.condition_tokens
     target = embed_latents(dit, latents) + clip.scene.target_offset
     return target if conditions is None else torch.cat([target, conditions.expand(len(target), -1, -1)], dim=1)
 
 
 def _block_step(
-    dit: Any,
+    dit: RunningDit,
     index: int,
     time: StepTime,
     latents: Tensor,
@@ -173,26 +197,27 @@ def _block_step(
     """A block, what other packs do behind it, and the speech that enters after it."""
     settings.kernels.before_block()
     settings.options["block_index"] = index
-    answer = _run_replaceable(dit, index, tokens, time.rows[index], clip, settings, attended)
+    answer = _run_replaceable(dit, index, tokens, time.modulation[index], clip, settings, attended)
     for patch in settings.patches.get("double_block", ()):
         told = {"x": latents, "vec": time.embedding, "block_index": index, "img_offset": 0}
         tokens.main = patch({"img": tokens.main, **told, "transformer_options": settings.options})["img"]
     if index in clip.audio:
-        mask = answer.face if settings.face else face_mask
+        mask = answer.face if isinstance(face_mask, str) else face_mask
         tokens.main = inject_audio(tokens.main, clip.audio[index], clip.scene.layout.target, mask, settings)
     return answer
 
 
-def _replacement(options: dict[str, Any], index: int) -> Any:
+def _replacement(options: Options, index: int) -> Replacement | None:
     """What another node pack registered to run instead of a block (``patches_replace["dit"]``), or None."""
-    return options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
+    found: Replacement | None = options.get("patches_replace", {}).get("dit", {}).get(("double_block", index))
+    return found
 
 
 def _run_replaceable(
-    dit: Any,
+    dit: RunningDit,
     index: int,
     tokens: Tokens,
-    rows: Rows,
+    timed: Modulation,
     clip: ClipConstants,
     settings: BlockSettings,
     attended: bool,
@@ -203,15 +228,15 @@ def _run_replaceable(
     replacement = _replacement(settings.options, index)
     if replacement is None:
         last = index == len(dit.blocks) - 1 and not settings.patches
-        return block(experts, tokens, rows, own, settings, target_only=last, attended=attended)
+        return block(experts, tokens, timed, own, settings, target_only=last, attended=attended)
     answers = [RouterAnswer()]
 
-    def original(args: dict[str, Any]) -> dict[str, Any]:
+    def original(args: Options) -> Options:
         tokens.main = args["img"]
-        answers.append(block(experts, tokens, rows, own, settings))
+        answers.append(block(experts, tokens, timed, own, settings))
         return {"img": tokens.main}
 
-    args = {"img": tokens.main, "txt": own.text, "vec": rows, "pe": own.main_rotation.turn}
+    args: Options = {"img": tokens.main, "txt": own.text, "vec": timed, "pe": own.main_rotation.turn}
     args["transformer_options"] = settings.options
     tokens.main = replacement(args, {"original_block": original})["img"]
     return answers[-1]

@@ -8,44 +8,57 @@ PIPE:2274-2278, DIT:503-597.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-PATCH_SIZE = (1, 2, 2)
+from ..constants import PATCH
+from .parts import Device, Embedding, Head, Layer, Operations
+
+PATCH_SIZE = (1, PATCH, PATCH)
 NORM_EPS = 1e-6
 
 
 class HoiHead(nn.Module):
     """Projects HOI tokens to latents; the only place the HOI timestep enters."""
 
-    def __init__(self, dim: int, channels: int, *, operations: Any, device: Any, dtype: Any) -> None:
+    def __init__(
+        self, dim: int, channels: int, *, operations: Operations, device: Device, dtype: torch.dtype | None
+    ) -> None:
         super().__init__()
-        self.norm = operations.LayerNorm(dim, NORM_EPS, elementwise_affine=False, device=device, dtype=dtype)
-        self.head = operations.Linear(dim, math.prod(PATCH_SIZE) * channels, device=device, dtype=dtype)
+        self.norm: Layer = operations.LayerNorm(dim, NORM_EPS, elementwise_affine=False, device=device, dtype=dtype)
+        self.head: Layer = operations.Linear(dim, math.prod(PATCH_SIZE) * channels, device=device, dtype=dtype)
         self.modulation = nn.Parameter(torch.empty(1, 2, dim, device=device, dtype=dtype))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """`x` `[B, N, D]`, `embedding` the timestep embedding `[B, D]`; returns `[B, N, 4 * channels]`."""
-        rows = self.modulation.to(device=x.device, dtype=x.dtype) + embedding[:, None]
-        shift, scale = rows.chunk(2, dim=1)
+        """`x` `[B, N, D]`, `embedding` the timestep embedding `[B or 1, D]`; returns `[B, N, 4 * channels]`."""
+        modulation = self.modulation.to(device=x.device, dtype=x.dtype) + embedding[:, None]
+        shift, scale = modulation.chunk(2, dim=1)
         return self.head(torch.addcmul(shift, self.norm(x), 1 + scale))
 
 
 class HoiStream(nn.Module):
     """Parameters of the HOI stream."""
 
-    def __init__(self, dim: int, channels: int, layers: int, *, operations: Any, device: Any, dtype: Any) -> None:
+    def __init__(
+        self,
+        dim: int,
+        channels: int,
+        layers: int,
+        *,
+        operations: Operations,
+        device: Device,
+        dtype: torch.dtype | None,
+    ) -> None:
         super().__init__()
-        self.patch_embedding = operations.Conv3d(
+        self.patch_embedding: Layer = operations.Conv3d(
             channels, dim, kernel_size=PATCH_SIZE, stride=PATCH_SIZE, device=device, dtype=dtype
         )
-        self.type_embedding = operations.Embedding(1, dim, device=device, dtype=dtype)
+        self.type_embedding: Embedding = operations.Embedding(1, dim, device=device, dtype=dtype)
         self.modulation = nn.ParameterList(
             nn.Parameter(torch.empty(1, 6, dim, device=device, dtype=dtype)) for _ in range(layers)
         )
-        self.head = HoiHead(dim, channels, operations=operations, device=device, dtype=dtype)
+        self.head: Head = HoiHead(dim, channels, operations=operations, device=device, dtype=dtype)
 
     def embed(self, latents: Tensor) -> Tensor:
         """Noised HOI latents `[B, 16, F, H, W]` to tokens `[B, N, D]`."""

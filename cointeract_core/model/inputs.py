@@ -1,17 +1,30 @@
-"""What goes into one forward and what comes out, as typed values."""
+"""What goes into one forward and what comes out, as typed values.
+
+In shapes, B are samples, F target latents of H x W cells, T tokens of a text, N and M tokens of the model and D its
+width, L its blocks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from torch import Tensor
 
-from .experts import LendWeights
+from .experts import HumanAwareExperts, LendWeights
+from .hoi import HoiStream
 from .layout import TokenLayout
-from .modulation import Rows
+from .modulation import Modulation
+from .parts import S2V, Attention, Listed
 from .positions import Rotation
+
+
+class Dit(S2V, Protocol):
+    """The host's S2V module with our extras."""
+
+    experts: Listed[HumanAwareExperts] | None
+    hoi: HoiStream | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +46,9 @@ class ClipInputs:
     person: Tensor | None = None  # [B, 16, 1, H, W]
     product: Tensor | None = None  # [B, 16, 1, H, W]
     product_scale: float = 1.0  # of the product's rotary positions
-    motion: Tensor | None = None  # [B, 16, M, H, W], the newest 19 count; None in the first clip
+    motion: Tensor | None = None  # [B, 16, any, H, W], the newest 19 count; None in the first clip
     pose: Tensor | None = None  # [B, 16, F, H, W]; None counts as zeros, as published
-    face_mask: Tensor | str | None = None  # [B or 1, N] of 0/1, or "router", or None
+    face_mask: Tensor | str | None = None  # [B or 1, target tokens] of 0/1, or "router", or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +66,23 @@ class SceneConstants:
 
     layout: TokenLayout
     main_rotation: Rotation
-    hoi_rotation: Rotation | None
     target_offset: Tensor  # what every target token gets: its pose and its type, [B or 1, N or 1, D]
     condition_tokens: Tensor | None  # person, product and motion with their type, [B or 1, M, D]
-    modulation: Tensor  # learned rows of all blocks, [L, 6, D]
-    clean_rows: list[Rows]  # modulation at timestep 0, per block
-    hoi_rows: list[Rows] | None
+    modulation: Tensor  # as learned, of all blocks, [L, 6, D]
+    clean: list[Modulation]  # at timestep 0, per block
+
+
+@dataclass(frozen=True, slots=True)
+class HoiConstants:
+    """What the HOI stream adds to a clip's constants."""
+
+    rotation: Rotation
+    modulation: list[Modulation]  # its own at timestep 0, per block
+    text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
+
+    def of_block(self, index: int) -> HoiBlockConstants:
+        """What block `index` reads."""
+        return HoiBlockConstants(self.rotation, self.modulation[index], self.text[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +91,8 @@ class ClipConstants:
 
     scene: SceneConstants
     text: list[tuple[Tensor, Tensor]]  # cross-attention K, V per block
-    hoi_text: list[tuple[Tensor, Tensor]] | None
     audio: dict[int, AudioConstants]  # by block
+    hoi: HoiConstants | None = None
 
     def of_block(self, index: int) -> BlockConstants:
         """What block `index` reads."""
@@ -76,11 +100,9 @@ class ClipConstants:
         return BlockConstants(
             layout=scene.layout,
             main_rotation=scene.main_rotation,
-            hoi_rotation=scene.hoi_rotation,
-            clean_rows=scene.clean_rows[index],
-            hoi_rows=None if scene.hoi_rows is None else scene.hoi_rows[index],
+            clean=scene.clean[index],
             text=self.text[index],
-            hoi_text=None if self.hoi_text is None else self.hoi_text[index],
+            hoi=None if self.hoi is None else self.hoi.of_block(index),
         )
 
 
@@ -90,18 +112,25 @@ class BlockConstants:
 
     layout: TokenLayout
     main_rotation: Rotation
-    hoi_rotation: Rotation | None
-    clean_rows: Rows
-    hoi_rows: Rows | None
+    clean: Modulation
     text: tuple[Tensor, Tensor]
-    hoi_text: tuple[Tensor, Tensor] | None
+    hoi: HoiBlockConstants | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoiBlockConstants:
+    """The same for the HOI tokens."""
+
+    rotation: Rotation
+    modulation: Modulation
+    text: tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioConstants:
-    """One audio injection: K, V of its five tokens per latent frame, and the shift and scale of its query norm."""
+    """One audio injection: K, V of its five tokens per latent, and the shift and scale of its query norm."""
 
-    injector: Any
+    injector: Attention
     key: Tensor  # [B * F, 5, D]
     value: Tensor
     shift: Tensor  # [B * F, 1, D]
@@ -114,4 +143,4 @@ class DitOutput:
 
     video: Tensor  # [B, 16, F, H, W]
     hoi: Tensor | None = None  # [B, 16, F, H, W]
-    router_logits: list[Tensor] = field(default_factory=list)  # per block [B, N, 3]; empty unless asked for
+    router_logits: list[Tensor] = field(default_factory=list)  # per block [B, target tokens, 3]; empty unless asked for

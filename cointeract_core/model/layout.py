@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..constants import PATCH
 from .positions import Axes, hoi_axes, motion_axes, person_axes, product_axes, target_axes
 
 
@@ -31,9 +32,9 @@ class Span:
 class TokenLayout:
     """The main sequence of one forward and, beside it, the HOI tokens."""
 
-    frames: int
-    height: int
-    width: int
+    latents: int  # of the target
+    rows: int  # of tokens
+    columns: int
     groups: tuple[tuple[str, Axes, Span], ...]
     hoi: Axes | None
 
@@ -44,7 +45,7 @@ class TokenLayout:
     @property
     def target(self) -> int:
         """Number of target tokens; they come first."""
-        return self.frames * self.height * self.width
+        return self.latents * self.rows * self.columns
 
     @property
     def main(self) -> int:
@@ -58,36 +59,36 @@ class TokenLayout:
 
 
 def make_layout(
-    frames: int,
-    latent_height: int,
-    latent_width: int,
+    latents: int,
+    latent_rows: int,
+    latent_columns: int,
     *,
     person: bool,
     product_scale: float | None,
     motion: bool,
-    hoi_frames: int | None = None,
+    hoi_latents: int | None = None,
 ) -> TokenLayout:
     """Lay out one clip.
 
     Args:
-        frames: target latents.
-        latent_height, latent_width: latent cells per side (even).
+        latents: of the target.
+        latent_rows, latent_columns: cells of a latent (even).
         person: whether a person reference is present.
         product_scale: RoPE scale of the product reference, or None without one.
         motion: whether motion frames are present (not in the first clip).
-        hoi_frames: latents of the HOI stream, or None without it.
+        hoi_latents: of the HOI stream, or None without it.
     """
-    h, w = latent_height // 2, latent_width // 2
-    named = [("target", target_axes(frames, h, w))]
+    rows, columns = latent_rows // PATCH, latent_columns // PATCH
+    named = [("target", target_axes(latents, rows, columns))]
     if person:
-        named.append(("person", person_axes(h, w)))
+        named.append(("person", person_axes(rows, columns)))
     if product_scale is not None:
-        named.append(("product", product_axes(h, w, product_scale)))
+        named.append(("product", product_axes(rows, columns, product_scale)))
     if motion:
-        named += zip(("motion_1x", "motion_2x", "motion_4x"), motion_axes(latent_height, latent_width), strict=True)
+        named += zip(("motion_1x", "motion_2x", "motion_4x"), motion_axes(latent_rows, latent_columns), strict=True)
     groups, start = [], 0
     for name, axes in named:
         groups.append((name, axes, Span(start, start + axes.tokens)))
         start += axes.tokens
-    hoi = hoi_axes(hoi_frames, h, w) if hoi_frames is not None else None
-    return TokenLayout(frames, h, w, tuple(groups), hoi)
+    hoi = hoi_axes(hoi_latents, rows, columns) if hoi_latents is not None else None
+    return TokenLayout(latents, rows, columns, tuple(groups), hoi)

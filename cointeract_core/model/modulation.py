@@ -1,7 +1,7 @@
 """Shift, scale and gate by segments: the target follows the timestep, everything else is clean (timestep 0).
 
-Two rows of modulation per block serve the whole sequence; nothing is expanded to one row per token.  Where autograd
-is off, results are written into tensors made a moment before, so no second copy of the sequence is alive.
+Two modulations per block serve the whole sequence; nothing is expanded to one per token.  Where autograd is off,
+results are written into tensors made a moment before, so no second copy of the sequence is alive.
 Source: DIT:594-710.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .parts import Norm
+
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """One row of a block's modulation, each `[B or 1, 1, D]`; the scales already hold ``1 + scale``."""
+class Modulation:
+    """A block's modulation at one timestep, each `[B or 1, 1, D]`; the scales already hold ``1 + scale``."""
 
     shift_attention: Tensor
     scale_attention: Tensor
@@ -47,29 +48,30 @@ def timestep_embedding(timestep: Tensor, dim: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
-def block_rows(stacked: Tensor, projected: Tensor) -> list[Rows]:
-    """Modulation rows of every block for one timestep.
+def block_modulation(stacked: Tensor, projected: Tensor) -> list[Modulation]:
+    """Modulation of every block at one timestep.
 
     Args:
-        stacked: learned modulation of all blocks, `[L, 6, D]`.
-        projected: projected timestep embedding, `[B, 6, D]`.
+        stacked: as learned, of all blocks, `[L, 6, D]`.
+        projected: projected timestep embedding, `[B or 1, 6, D]`.
     """
     table = stacked[:, None] + projected[None]  # [L, B, 6, D]
-    table[:, :, 1::3] += 1.0  # the scales, rows 1 and 4, multiply as (1 + scale)
-    return [Rows(*(row[:, None] for row in block.unbind(1))) for block in table.unbind(0)]
+    table[:, :, 1::3] += 1.0  # the scales, 1 and 4 of the six, multiply as (1 + scale)
+    return [Modulation(*(part[:, None] for part in block.unbind(1))) for block in table.unbind(0)]
 
 
 def modulated(
-    norm: Any, x: Tensor, split: int, target: tuple[Tensor, Tensor], rest: tuple[Tensor, Tensor] | None = None
+    norm: Norm, x: Tensor, split: int, target: tuple[Tensor, Tensor], rest: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
     """``norm(x) * scale + shift``.
 
     Args:
         norm: layer norm without weights of its own.
         x: `[B, N, D]`, left as it is.
-        split: the first `split` tokens take `target`'s shift and scale, the others `rest`'s.
+        split: the first `split` tokens take `target`'s shift and scale, the others `rest`'s; all take `target`'s where
+            there is no `rest`.
     """
-    if split == x.shape[1]:
+    if rest is None or split == x.shape[1]:
         return _norm(norm, x, *target)
     if torch.is_grad_enabled():
         return torch.cat([_norm(norm, x[:, :split], *target), _norm(norm, x[:, split:], *rest)], dim=1)
@@ -79,16 +81,19 @@ def modulated(
     return out
 
 
-def _norm(norm: Any, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    if shift.shape[0] == 1:  # one row for the batch is what a layer norm's own weight and bias are
+def _norm(norm: Norm, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    if shift.shape[0] == 1:  # one for the batch is what a layer norm's own weight and bias are
         return F.layer_norm(x, x.shape[-1:], scale[0, 0], shift[0, 0], norm.eps)
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=norm.eps), scale)
 
 
 def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tensor | None = None) -> Tensor:
-    """``x + update * gate`` by segment; `update` is fresh and overwritten where autograd is off, `x` never is."""
+    """``x + update * gate`` by segment, as in `modulated`.
+
+    `update` is fresh and overwritten where autograd is off, `x` never is.
+    """
     parts = [(slice(0, split), target)]
-    if split < x.shape[1]:
+    if rest is not None and split < x.shape[1]:
         parts.append((slice(split, None), rest))
     if torch.is_grad_enabled():
         sums = [torch.addcmul(x[:, part], update[:, part], gate) for part, gate in parts]
@@ -98,7 +103,7 @@ def add_gated(x: Tensor, update: Tensor, split: int, target: Tensor, rest: Tenso
     return update
 
 
-def write_into(place: Tensor, function: Callable[..., Tensor], *arguments: Any) -> None:
+def write_into(place: Tensor, function: Callable[..., Tensor], *arguments: Tensor) -> None:
     """``function(*arguments, out=place)``: the same numbers, also for the compiler, which wants whole memory."""
     if torch.compiler.is_compiling():
         place.copy_(function(*arguments))

@@ -7,80 +7,85 @@ indexes its 1024-row table with negative numbers).  Source: DIT:104-131, 1048-10
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..constants import (
     MOTION_TIMES_1X,
     MOTION_TIMES_2X,
     MOTION_TIMES_4X,
+    PATCH,
     PERSON_TIME,
     PRODUCT_TIME,
     ROPE_TABLE_ROWS,
     ROPE_THETA,
 )
 
+Integers: TypeAlias = NDArray[np.int64]
+
 PROMOTING = ("cuda", "cpu", "meta")  # devices whose kernels take operands of several types
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Rows along time, height and width of one token group; its tokens are their product, time slowest."""
+    """Positions along time, height and width of one token group; its tokens are their product, time slowest."""
 
-    t: np.ndarray
-    h: np.ndarray
-    w: np.ndarray
+    t: Integers
+    h: Integers
+    w: Integers
 
     @property
     def tokens(self) -> int:
         """Number of tokens in the group."""
         return len(self.t) * len(self.h) * len(self.w)
 
-    def grid(self) -> np.ndarray:
+    def grid(self) -> Integers:
         """Positions of every token, `[N, 3]` integers."""
         mesh = np.meshgrid(self.t, self.h, self.w, indexing="ij")
         return np.stack([axis.reshape(-1) for axis in mesh], axis=1)
 
 
-def spread(rows: int, tokens: int) -> np.ndarray:
-    """Rows ``0 … rows-1`` spread evenly over `tokens` tokens and truncated to integers (float64, as published)."""
-    return np.linspace(0, rows - 1, tokens).astype(np.int64)
+def spread(places: int, tokens: int) -> Integers:
+    """Positions ``0 … places-1`` spread evenly over `tokens` tokens and cut to integers (float64, as published)."""
+    return np.linspace(0, places - 1, tokens).astype(np.int64)
 
 
-def target_axes(frames: int, height: int, width: int) -> Axes:
-    """The noisy target: `frames` latents on the full token grid."""
-    return Axes(np.arange(frames), np.arange(height), np.arange(width))
+def target_axes(latents: int, rows: int, columns: int) -> Axes:
+    """The noisy target: latents of `rows` x `columns` tokens."""
+    return Axes(np.arange(latents), np.arange(rows), np.arange(columns))
 
 
-def person_axes(height: int, width: int) -> Axes:
-    """The person reference, one latent frame at time 30."""
-    return Axes(np.array([PERSON_TIME]), np.arange(height), np.arange(width))
+def person_axes(rows: int, columns: int) -> Axes:
+    """The person reference, one latent at time 30."""
+    return Axes(np.array([PERSON_TIME]), np.arange(rows), np.arange(columns))
 
 
-def product_axes(height: int, width: int, scale: float) -> Axes:
-    """The product reference at time 31; `scale` below 1 packs its tokens into fewer rows."""
-    rows_h, rows_w = (max(1, round(n * scale)) for n in (height, width))
-    return Axes(np.array([PRODUCT_TIME]), spread(rows_h, height), spread(rows_w, width))
+def product_axes(rows: int, columns: int, scale: float) -> Axes:
+    """The product reference at time 31; `scale` below 1 packs its tokens into fewer positions."""
+    high, wide = (max(1, round(tokens * scale)) for tokens in (rows, columns))
+    return Axes(np.array([PRODUCT_TIME]), spread(high, rows), spread(wide, columns))
 
 
-def motion_axes(latent_height: int, latent_width: int) -> tuple[Axes, Axes, Axes]:
+def motion_axes(latent_rows: int, latent_columns: int) -> tuple[Axes, Axes, Axes]:
     """The three motion groups: newest latent in full, the next two and the oldest sixteen on coarser grids.
 
     Args:
-        latent_height, latent_width: size in latent cells; at least 8, not necessarily a multiple of 8.
+        latent_rows, latent_columns: cells of a latent; at least 8, not necessarily a multiple of 8.
     """
-    h, w = latent_height // 2, latent_width // 2
-    fine = Axes(np.array(MOTION_TIMES_1X), np.arange(h), np.arange(w))
-    middle = Axes(np.array(MOTION_TIMES_2X), spread(h, latent_height // 4), spread(w, latent_width // 4))
-    coarse = Axes(np.array(MOTION_TIMES_4X), spread(h, latent_height // 8), spread(w, latent_width // 8))
+    rows, columns = latent_rows // PATCH, latent_columns // PATCH
+    fine = Axes(np.array(MOTION_TIMES_1X), np.arange(rows), np.arange(columns))
+    middle = Axes(np.array(MOTION_TIMES_2X), spread(rows, latent_rows // 4), spread(columns, latent_columns // 4))
+    coarse = Axes(np.array(MOTION_TIMES_4X), spread(rows, latent_rows // 8), spread(columns, latent_columns // 8))
     return fine, middle, coarse
 
 
-def hoi_axes(frames: int, height: int, width: int) -> Axes:
+def hoi_axes(latents: int, rows: int, columns: int) -> Axes:
     """The HOI stream: times and heights of the target, widths from the end of the published table."""
-    return Axes(np.arange(frames), np.arange(height), np.arange(ROPE_TABLE_ROWS - width, ROPE_TABLE_ROWS))
+    return Axes(np.arange(latents), np.arange(rows), np.arange(ROPE_TABLE_ROWS - columns, ROPE_TABLE_ROWS))
 
 
 def pair_split(head_dim: int) -> tuple[int, int, int]:

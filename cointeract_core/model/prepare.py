@@ -1,8 +1,6 @@
-"""Compute what stays the same over all steps of a clip: text and audio K/V, tables, condition tokens, rows at t=0."""
+"""Compute what stays the same over all steps of a clip: text and audio K/V, tables, condition tokens, modulation."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,15 +17,15 @@ from ..constants import (
     TYPE_REFERENCE,
     TYPE_TARGET,
 )
-from .checks import check_inputs
-from .inputs import AudioConstants, ClipConstants, ClipInputs, HoiInputs, SceneConstants
-from .layout import make_layout
-from .modulation import block_rows, timestep_embedding
-from .positions import rotation
-from .reuse import rows_alike
+from .checks import check_inputs, hoi_stream
+from .inputs import AudioConstants, ClipConstants, ClipInputs, Dit, HoiConstants, HoiInputs, SceneConstants
+from .layout import TokenLayout, make_layout
+from .modulation import block_modulation, timestep_embedding
+from .positions import Axes, rotation
+from .reuse import samples_alike
 
 
-def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None = None) -> ClipConstants:
+def prepare_clip(dit: Dit, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None = None) -> ClipConstants:
     """Compute the constants of a clip.
 
     Args:
@@ -41,66 +39,85 @@ def prepare_clip(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
     """
     check_inputs(dit, latents, clip, hoi)
     text = _text(dit, clip.context)
-    hoi_text = None
-    if hoi is not None:
-        hoi_text = text if hoi.context is None else _text(dit, hoi.context)
+    layout = _layout(latents, clip, hoi)
+    clean = _project_zero(dit, latents)
+    stream = None
+    if hoi is not None and layout.hoi is not None:
+        stream = _hoi(dit, latents, hoi, layout.hoi, clean, text)
     return ClipConstants(
-        scene=_scene(dit, latents, clip, hoi), text=text, hoi_text=hoi_text, audio=_audio(dit, clip.audio, latents)
+        scene=_scene(dit, latents, clip, layout, clean),
+        text=text,
+        audio=_audio(dit, clip.audio, latents),
+        hoi=stream,
     )
 
 
-def _scene(dit: Any, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None) -> SceneConstants:
-    frames, height, width = latents.shape[2:]
-    layout = make_layout(
-        frames,
-        height,
-        width,
+def _layout(latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None) -> TokenLayout:
+    count, rows, columns = latents.shape[2:]
+    return make_layout(
+        count,
+        rows,
+        columns,
         person=clip.person is not None,
         product_scale=clip.product_scale if clip.product is not None else None,
         motion=clip.motion is not None,
-        hoi_frames=None if hoi is None else hoi.latents.shape[2],
+        hoi_latents=None if hoi is None else hoi.latents.shape[2],
     )
-    device, dtype, head_dim = latents.device, latents.dtype, dit.dim // dit.num_heads
-    type_rows = dit.trainable_cond_mask.weight.to(device=device, dtype=dtype)
+
+
+def _scene(dit: Dit, latents: Tensor, clip: ClipInputs, layout: TokenLayout, clean: Tensor) -> SceneConstants:
+    device, dtype = latents.device, latents.dtype
+    types = dit.trainable_cond_mask.weight.to(device=device, dtype=dtype)
     modulation = _stack([block.modulation for block in dit.blocks], latents)
-    clean = _projected_rows(dit, latents)
+    offset = _pose(dit, clip.pose, latents) + types[TYPE_TARGET]
+    conditions = _conditions(dit, clip, types, latents)
     return SceneConstants(
         layout=layout,
-        main_rotation=rotation(layout.axes, head_dim, device, dtype),
-        hoi_rotation=rotation([layout.hoi], head_dim, device, dtype) if layout.hoi else None,
-        target_offset=_once(_pose(dit, clip.pose, latents) + type_rows[TYPE_TARGET]),
-        condition_tokens=_once(_conditions(dit, clip, type_rows, latents)),
+        main_rotation=rotation(layout.axes, dit.dim // dit.num_heads, device, dtype),
+        target_offset=_once(offset),
+        condition_tokens=None if conditions is None else _once(conditions),
         modulation=modulation,
-        clean_rows=block_rows(modulation, clean),
-        hoi_rows=None if hoi is None else block_rows(_stack(list(dit.hoi.modulation), latents), clean),
+        clean=block_modulation(modulation, clean),
     )
 
 
-def _once(tokens: Tensor | None) -> Tensor | None:
-    """One row where all samples of the batch have the same, as both passes of guidance do."""
-    return tokens if tokens is None or not rows_alike(tokens) else tokens[:1]
+def _hoi(
+    dit: Dit, latents: Tensor, hoi: HoiInputs, axes: Axes, clean: Tensor, text: list[tuple[Tensor, Tensor]]
+) -> HoiConstants:
+    """Constants of the HOI stream, whose text is the main one where it has none of its own."""
+    return HoiConstants(
+        rotation=rotation([axes], dit.dim // dit.num_heads, latents.device, latents.dtype),
+        modulation=block_modulation(_stack(list(hoi_stream(dit).modulation), latents), clean),
+        text=text if hoi.context is None else _text(dit, hoi.context),
+    )
+
+
+def _once(tokens: Tensor) -> Tensor:
+    """One sample where all of the batch are the same, as for both passes of guidance."""
+    return tokens[:1] if samples_alike(tokens) else tokens
 
 
 def _stack(parameters: list[Tensor], like: Tensor) -> Tensor:
     return torch.cat([p.to(device=like.device, dtype=like.dtype) for p in parameters], dim=0)
 
 
-def _projected_rows(dit: Any, latents: Tensor) -> Tensor:
+def _project_zero(dit: Dit, latents: Tensor) -> Tensor:
     """Projected embedding of timestep 0, `[1, 6, D]`."""
     zero = torch.zeros(1, device=latents.device)
     embedding = dit.time_embedding(timestep_embedding(zero, dit.freq_dim).to(latents.dtype))
-    return dit.time_projection(embedding).unflatten(1, (6, dit.dim))
+    projected: Tensor = dit.time_projection(embedding).unflatten(1, (6, dit.dim))
+    return projected
 
 
-def _text(dit: Any, context: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _text(dit: Dit, context: Tensor) -> list[tuple[Tensor, Tensor]]:
     embedded = dit.text_embedding(context)
     return [
         (block.cross_attn.norm_k(block.cross_attn.k(embedded)), block.cross_attn.v(embedded)) for block in dit.blocks
     ]
 
 
-def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Audio features to tokens per latent frame.
+def embed_audio(dit: Dit, audio: Tensor, latents: int) -> tuple[Tensor, Tensor]:
+    """Audio features to tokens of each latent.
 
     The reference repeats the first frame 73 times and drops 19 of the outputs (DIT:1137).  The convolutions are
     causal with a total stride of 4, so one repeated frame and one dropped output give the same values.
@@ -108,13 +125,13 @@ def embed_audio(dit: Any, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     Returns:
         global tokens `[B, F, 1, D]` and local tokens `[B, F, 5, D]`.
     """
-    window = audio[..., : frames * TEMPORAL_STRIDE]  # nothing hears what follows
+    window = audio[..., : latents * TEMPORAL_STRIDE]  # nothing hears what follows
     prefixed = torch.cat([window[..., :1], window], dim=-1)
     global_tokens, local_tokens = dit.casual_audio_encoder(prefixed)
     return global_tokens[:, 1:], local_tokens[:, 1:]
 
 
-def _audio(dit: Any, audio: Tensor | None, latents: Tensor) -> dict[int, AudioConstants]:
+def _audio(dit: Dit, audio: Tensor | None, latents: Tensor) -> dict[int, AudioConstants]:
     if audio is None:
         return {}
     audio = audio.to(latents.dtype).expand(latents.shape[0], -1, -1, -1)
@@ -126,8 +143,8 @@ def _audio(dit: Any, audio: Tensor | None, latents: Tensor) -> dict[int, AudioCo
         if block >= len(dit.blocks):
             continue
         injector = dit.audio_injector.injector[index]
-        rows = dit.audio_injector.injector_adain_layers[index].linear(summary)
-        shift, scale = rows[:, None].chunk(2, dim=2)
+        adaptation = dit.audio_injector.injector_adain_layers[index].linear(summary)
+        shift, scale = adaptation[:, None].chunk(2, dim=2)
         constants[block] = AudioConstants(
             injector=injector,
             key=injector.norm_k(injector.k(local)),
@@ -143,7 +160,7 @@ def normalise_query(x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], eps=ADALN_EPS)
 
 
-def _pose(dit: Any, pose: Tensor | None, latents: Tensor) -> Tensor:
+def _pose(dit: Dit, pose: Tensor | None, latents: Tensor) -> Tensor:
     """Pose tokens; without a pose they are the encoder's answer to zeros, the same for every token."""
     if pose is None:
         shape = (1, dit.cond_encoder.in_channels, 1, *dit.patch_size[1:])
@@ -151,22 +168,22 @@ def _pose(dit: Any, pose: Tensor | None, latents: Tensor) -> Tensor:
     return dit.cond_encoder(pose.to(latents.dtype)).flatten(2).transpose(1, 2)
 
 
-def embed_latents(dit: Any, latents: Tensor) -> Tensor:
+def embed_latents(dit: Dit, latents: Tensor) -> Tensor:
     """RGB latents to tokens `[B, N, D]`; the host keeps this convolution in float32."""
     return dit.patch_embedding(latents.float()).to(latents.dtype).flatten(2).transpose(1, 2)
 
 
-def _conditions(dit: Any, clip: ClipInputs, type_rows: Tensor, latents: Tensor) -> Tensor | None:
+def _conditions(dit: Dit, clip: ClipInputs, types: Tensor, latents: Tensor) -> Tensor | None:
     references = [image for image in (clip.person, clip.product) if image is not None]
-    tokens = [embed_latents(dit, image.to(latents.dtype)) + type_rows[TYPE_REFERENCE] for image in references]
+    tokens = [embed_latents(dit, image.to(latents.dtype)) + types[TYPE_REFERENCE] for image in references]
     if clip.motion is not None:
-        tokens += [group + type_rows[TYPE_MOTION] for group in _motion(dit, clip.motion.to(latents.dtype))]
+        tokens += [group + types[TYPE_MOTION] for group in _motion(dit, clip.motion.to(latents.dtype))]
     if not tokens:
         return None
     return torch.cat([t.expand(latents.shape[0], -1, -1) for t in tokens], dim=1)
 
 
-def _motion(dit: Any, motion: Tensor) -> list[Tensor]:
+def _motion(dit: Dit, motion: Tensor) -> list[Tensor]:
     """The newest 19 motion latents in three groups, newest first (DIT:255-327)."""
     missing = MOTION_LATENTS - motion.shape[2]
     padded = F.pad(motion, (0, 0, 0, 0, max(missing, 0), 0))[:, :, -MOTION_LATENTS:]

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from .inputs import SceneConstants
-from .modulation import Rows
+from .modulation import Modulation
 
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """A timestep as the model reads it: its embedding `[B or 1, D]` for the head, and the rows of every block."""
+    """A timestep as the model reads it: its embedding `[B or 1, D]` for the head, and every block's modulation."""
 
     embedding: Tensor
-    rows: list[Rows]
+    modulation: list[Modulation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class StepReuse:
         return 0 if kept is None else kept.tokens.nbytes
 
 
-def rows_alike(x: Tensor) -> bool:
+def samples_alike(x: Tensor) -> bool:
     """Whether all samples of a batch are the same, bit by bit."""
     return all(torch.equal(x[0], sample) for sample in x[1:])
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,11 +21,14 @@ from torch import Tensor
 from ..clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
 from ..clips.plan import plan_video
 from ..constants import AUDIO_DIM, AUDIO_LAYERS, AUDIO_SAMPLE_RATE, LATENT_CHANNELS
+from ..errors import ModelFileError
+from ..host.objects import UnetConfig
 from ..shapes import VideoSize
 
-BACKBONE = {"dim": 128, "ffn_dim": 192, "num_heads": 1, "num_layers": 2, "model_type": "s2v"}
+Answer = TypeVar("Answer")
+BACKBONE: UnetConfig = {"dim": 128, "ffn_dim": 192, "num_heads": 1, "num_layers": 2, "model_type": "s2v"}
 EXPERT_HIDDEN, TEXT_WIDTH, CELLS, SEED = 16, 4096, 8, 3
-VAE_SIZES = {"z_dim": LATENT_CHANNELS, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "dim": 4}
+VAE_SIZES: UnetConfig = {"z_dim": LATENT_CHANNELS, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "dim": 4}
 VAE_SIZES |= {"temperal_downsample": [False, True, True]}
 LATENTS, FRAMES = 9, 13
 # recorded on ComfyUI 0.3.75 and found again on 0.33.0, CPU, float32: mean, spread, and values at places spread evenly
@@ -70,7 +73,7 @@ def _answer(ask: Callable[[], Iterator[str]]) -> str:
     return f"{type(answer).__name__}: {answer}" if isinstance(answer, Exception) else answer
 
 
-def _try(ask: Callable[[], Any]) -> Any:
+def _try(ask: Callable[[], Answer]) -> Answer | Exception:
     """What comes back, or what was raised: of a ComfyUI of an unknown form that may be anything."""
     try:
         return ask()
@@ -96,7 +99,7 @@ def _entries() -> Iterator[str]:
             yield f"{name} is taken for {found} instead of {without[name]}"
 
 
-def _found(configs: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _found(configs: dict[str, UnetConfig]) -> dict[str, str]:
     """What ComfyUI takes each configuration for: an entry's name, or the error it raises for so little of a model."""
     from ..host.model.registration import find_entry
 
@@ -122,6 +125,7 @@ def _decoding() -> Iterator[str]:
 
 def _sampling() -> Iterator[str]:
     from ..host.forms import load_state_dict_as_model
+    from ..host.model.prepare import prepared
     from ..host.model.skeleton import model_shapes
     from ..host.video.conditions import clip_conditions
     from ..host.video.sampling import PUBLISHED_SCHEDULE, SampleSettings, make_sigmas, sample_clip, with_shift
@@ -130,10 +134,12 @@ def _sampling() -> Iterator[str]:
     with torch.inference_mode():
         state = by_formula(model_shapes(BACKBONE, expert_hidden=EXPERT_HIDDEN))
         patcher = load_state_dict_as_model(state, {"dtype": torch.float32}, None)
+        if patcher is None:
+            raise ModelFileError("ComfyUI does not know the model, but one of ours was expected; update CoInteract.")
         scene = _scene()
-        model = with_shift(patcher, settings.shift)
+        shifted = with_shift(prepared(patcher), settings.shift)
         conditions = clip_conditions(scene, scene.speech.plan.clips[0], None)
-        latents = sample_clip(model, conditions, settings, make_sigmas(model, settings), SEED)
+        latents = sample_clip(shifted, conditions, settings, make_sigmas(shifted, settings), SEED)
     yield from _compare("the clip", latents.float().cpu(), CLIP)
 
 
@@ -145,7 +151,7 @@ def _scene() -> ClipScene:
         _values("speech", (AUDIO_LAYERS, AUDIO_DIM, 80)), torch.zeros(1, 1, 1), AUDIO_SAMPLE_RATE, plan, False
     )
     texts = [[[_values(name, (1, 6, TEXT_WIDTH)), {}]] for name in ("prompt", "negative")]
-    person = PersonReference(_values("person", picture), VideoSize(CELLS * 8, CELLS * 8))
+    person = PersonReference(_values("person", picture), VideoSize.of_latent(CELLS, CELLS))
     return ClipScene(person, speech, Prompts((texts[0],), texts[1]), ProductReference(_values("product", picture), 1.0))
 
 

@@ -14,6 +14,7 @@ from comfy.patcher_extension import WrappersMP
 
 from cointeract_pack.cointeract_core.host.model.clip_cache import WRAPPER_KEY
 from cointeract_pack.cointeract_core.host.model.dit import KERNELS
+from cointeract_pack.cointeract_core.host.model.prepare import prepared
 from cointeract_pack.cointeract_core.host.video.conditions import ClipConditions
 from cointeract_pack.cointeract_core.host.video.sampling import (
     PUBLISHED_SCHEDULE,
@@ -50,22 +51,22 @@ def apart(patcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(patcher.model), "memory_required", lambda *_arguments, **_named: 1e30)
 
 
-def without_cache(model: Any) -> None:
-    """Let a model from `with_shift` compute everything in every pass."""
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)
+def without_cache(patcher: Any) -> None:
+    """Let a prepared MODEL compute everything in every pass."""
+    patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)
 
 
 def sample(
     patcher: Any,
     conditions: ClipConditions,
     settings: SampleSettings = SETTINGS,
-    prepare: Callable[[Any], Any] = lambda _model: None,
+    change: Callable[[Any], Any] = lambda _patcher: None,
 ) -> torch.Tensor:
     """Latents of a clip.
 
     Args:
-        prepare: changes the clone that is sampled.
+        change: of the clone that is sampled.
     """
-    model = with_shift(patcher, settings.shift)
-    prepare(model)
-    return sample_clip(model, conditions, settings, make_sigmas(model, settings), settings.seed)
+    shifted = with_shift(prepared(patcher), settings.shift)
+    change(shifted)
+    return sample_clip(shifted, conditions, settings, make_sigmas(shifted, settings), settings.seed)

@@ -240,7 +240,7 @@ def training_case(golden_dir: Path) -> SimpleNamespace:
             "pose": torch.randn(clean[:, :, 1:].shape, generator=generator),
             "audio": golden["in.audio_embeds"][..., :16],
             "prompts": PromptContexts(context, context * 0.5, hoi_context, hoi_context * 0.5),
-            "masks": TokenMasks(face=golden["in.face_mask"], hand=golden["in.hand_mask"]),
+            "token_masks": TokenMasks(face=golden["in.face_mask"], hand=golden["in.hand_mask"]),
         }
         return TrainingSample(**{**values, **changes})
 

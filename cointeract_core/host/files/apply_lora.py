@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import comfy.lora
 import comfy.utils
@@ -20,6 +19,7 @@ from ...checkpoint.keys import EXTRAS, HOST_PREFIX, parse_lora, to_ours
 from ...clips.watch import all_finite
 from ...errors import CheckpointKeysError, ModelFileError, name_some
 from ..model.skeleton import model_shapes
+from ..objects import Patcher
 from .check_wired import check_model
 from .folders import find_lora
 
@@ -29,7 +29,7 @@ log = logging.getLogger("cointeract")
 OTHER_ENDINGS = (".diff_b", ".diff", ".set_weight", ".w_norm", ".b_norm", ".dora_scale", ".alpha")
 
 
-def add_lora(patcher: Any, name: str, strength: float) -> tuple[Any, str]:
+def add_lora(patcher: Patcher, name: str, strength: float) -> tuple[Patcher, str]:
     """A clone of the model with a LoRA over it, and what matched.
 
     Args:
@@ -102,7 +102,7 @@ def _host_name(name: str, targets: Mapping[str, str]) -> str:
     return f"{layer}{ending}" if ending and layer in targets else name
 
 
-def _used(tensors: Mapping[str, Tensor], patches: Mapping[str, Any], targets: Mapping[str, str]) -> set[str]:
+def _used(tensors: Mapping[str, Tensor], patches: Mapping[str, object], targets: Mapping[str, str]) -> set[str]:
     """Names the host has read."""
     used = {name for patch in patches.values() for name in getattr(patch, "loaded_keys", ())}
     changed = {
@@ -111,12 +111,12 @@ def _used(tensors: Mapping[str, Tensor], patches: Mapping[str, Any], targets: Ma
     return used | {f"{layer}{ending}" for layer in changed for ending in OTHER_ENDINGS if f"{layer}{ending}" in tensors}
 
 
-def _check_shapes(what: str, patches: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(what: str, patches: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse layers of another shape, which the host only logs while it samples."""
     other = []
     for key, patch in patches.items():
         expected = shapes.get(key.removeprefix(HOST_PREFIX))
-        found = _shape(patch)
+        found = _size(patch)
         if expected is not None and found is not None and found != torch.Size(expected).numel():
             other.append(key)
     if other:
@@ -126,7 +126,7 @@ def _check_shapes(what: str, patches: Mapping[str, Any], shapes: Mapping[str, tu
         )
 
 
-def _shape(patch: Any) -> int | None:
+def _size(patch: object) -> int | None:
     """How many numbers a patch changes; None for kinds that are reshaped or built otherwise."""
     weights = getattr(patch, "weights", None)
     if getattr(patch, "name", None) == "lora" and weights is not None:

@@ -1,10 +1,9 @@
-"""Which file may be at fault where a model computes what is not a number; asked only once that has happened."""
+"""Names the file to blame where a model has computed what is not a number; asked only once that has happened."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 from safetensors import SafetensorError, safe_open
@@ -12,12 +11,13 @@ from torch import Tensor
 
 from ...clips.watch import all_finite
 from ...errors import name_some
+from ..objects import Patcher
 from .folders import ADAPTER_FOLDERS
 
 REMEDY = "take it out or download it again"
 
 
-def suspicion(patcher: Any, files: Sequence[str]) -> str:
+def suspicion(patcher: Patcher | None, files: Sequence[str]) -> str:
     """A clause that names the LoRA at fault, or every file it may be.
 
     Args:
@@ -35,12 +35,12 @@ def suspicion(patcher: Any, files: Sequence[str]) -> str:
     return f"look at the model's files{named}: leave out the LoRAs one by one, then try another weight_dtype"
 
 
-def _broken_patches(patcher: Any) -> list[str]:
+def _broken_patches(patcher: Patcher) -> list[str]:
     """Layers whose LoRA holds NaN or infinity."""
     return [key for key, patches in patcher.patches.items() if any(map(_holds_broken, patches))]
 
 
-def _holds_broken(patch: Any) -> bool:
+def _holds_broken(patch: object) -> bool:
     """Whether a patch of the host, a nested tuple with an adapter in it, holds a tensor with such values."""
     if isinstance(patch, Tensor):
         return not all_finite(patch)

@@ -1,9 +1,8 @@
-"""Recognise models the user loaded with the host's nodes, before they are used."""
+"""Whether what a user has wired is what the input is for: models that the host's own nodes have loaded."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import comfy.ldm.wan.vae
 import comfy.model_base
@@ -11,6 +10,7 @@ import comfy.model_base
 from ...constants import AUDIO_DIM, LATENT_CHANNELS
 from ...errors import ModelFileError
 from ..model.base_model import CoInteractModel
+from ..objects import AudioEncoder, Patcher, TextEncoder, Vae
 
 AUDIO_FILE = "wav2vec2-large-xlsr-53-chinese-zh-cn"
 VAE_FILE = "wan_2.1_vae.safetensors"
@@ -20,7 +20,7 @@ CHINESE_NAME = re.compile(r"chinese|(?<![a-z])zh(?![a-z])")
 CHINESE_WORDS, ENGLISH_WORDS = 3503, 33  # rows of lm_head.weight in the two published XLSR files
 
 
-def check_model(patcher: Any) -> None:
+def check_model(patcher: Patcher) -> None:
     """Refuse a MODEL that is not ours.
 
     Raises:
@@ -37,7 +37,7 @@ def check_model(patcher: Any) -> None:
     )
 
 
-def check_vae(vae: Any) -> None:
+def check_vae(vae: Vae) -> None:
     """Refuse VAEs of another family.
 
     Raises:
@@ -53,7 +53,7 @@ def check_vae(vae: Any) -> None:
     )
 
 
-def check_text_encoder(clip: Any) -> None:
+def check_text_encoder(clip: TextEncoder) -> None:
     """Refuse text encoders other than umT5-XXL set up for Wan.
 
     Raises:
@@ -67,11 +67,13 @@ def check_text_encoder(clip: Any) -> None:
     )
 
 
-def check_audio_encoder(encoder: Any, file_name: str | None = None, vocabulary: int | None = None) -> str | None:
+def check_audio_encoder(
+    encoder: AudioEncoder, file_name: str | None = None, vocabulary: int | None = None
+) -> str | None:
     """Refuse speech encoders of another build, and give a note where the wrong training cannot be ruled out.
 
     The English and the Chinese XLSR encoder have the same shapes, and the host's loader keeps neither the file's name
-    nor the one tensor that differs in shape, so both come from the workflow where it tells them (`host.workflow`).
+    nor the one tensor that differs in shape, so both come from the workflow where it tells them (`workflow.py`).
 
     Args:
         file_name: the file the encoder was loaded from.
@@ -104,7 +106,7 @@ def check_audio_encoder(encoder: Any, file_name: str | None = None, vocabulary: 
     )
 
 
-def _audio_width(model: Any) -> int | None:
+def _audio_width(model: object) -> int | None:
     projection = getattr(getattr(model, "feature_projection", None), "projection", None)
     weight = getattr(projection, "weight", None)
     return None if weight is None else weight.shape[0]

@@ -100,4 +100,5 @@ def _find(role: str, name: str, folders: tuple[str, ...]) -> ModelFile:
 
 def encoder_names(folder: str) -> list[str]:
     """Files of one of the host's folders, such as `vae`."""
-    return folder_paths.get_filename_list(folder)
+    names: list[str] = folder_paths.get_filename_list(folder)
+    return names

@@ -5,11 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Protocol
+
+from torch import Tensor
 
 from ...errors import ModelFileError
+from ..objects import Patcher
 
 NODE = "UnetLoaderGGUF"
+
+
+class GgufPatcher(Patcher, Protocol):
+    """The pack's `GGUFModelPatcher`."""
+
+    patch_on_device: bool
 
 
 def gguf_pack(what: str) -> ModuleType:
@@ -35,7 +44,7 @@ def gguf_pack(what: str) -> ModuleType:
     return module
 
 
-def read_gguf(what: str, path: Path) -> dict[str, Any]:
+def read_gguf(what: str, path: Path) -> dict[str, Tensor]:
     """Tensors of a GGUF file, mapped from disk and still quantised.
 
     Raises:
@@ -48,17 +57,18 @@ def read_gguf(what: str, path: Path) -> dict[str, Any]:
         raise ModelFileError(
             f"{what} cannot be read as a GGUF model ({error}), but a whole one was expected; download it again."
         ) from error
-    return answer[0] if isinstance(answer, tuple) else answer  # newer versions give metadata too
+    tensors: dict[str, Tensor] = answer[0] if isinstance(answer, tuple) else answer  # newer versions give metadata too
+    return tensors
 
 
-def with_gguf_patching(patcher: Any) -> Any:
+def with_gguf_patching(patcher: Patcher) -> Patcher:
     """The pack's own patcher around a loaded model: it applies LoRAs to quantised weights."""
     pack = gguf_pack("The base")
-    wrapped = pack.GGUFModelPatcher.clone(patcher)
+    wrapped: GgufPatcher = pack.GGUFModelPatcher.clone(patcher)
     wrapped.patch_on_device = False
     return wrapped
 
 
-def gguf_operations() -> Any:
+def gguf_operations() -> object:
     """The pack's layer classes."""
     return gguf_pack("The base").GGMLOps()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import comfy.audio_encoders.audio_encoders
 import comfy.sd
@@ -16,6 +15,7 @@ from ...checkpoint.header import read_headers
 from ...checkpoint.identify import FileKind, identify
 from ...errors import ModelFileError
 from ...training.step.cache import EncoderStamps, file_stamp
+from ..objects import AudioEncoder, TextEncoder, Vae
 from .check_wired import AUDIO_FILE, TEXT_FILE, VAE_FILE, check_audio_encoder, check_text_encoder, check_vae
 from .workflow import audio_encoder_vocabulary
 
@@ -60,24 +60,24 @@ def check_encoders(files: EncoderFiles) -> None:
             raise ModelFileError(f"{role} {name} holds {found.label}, but {kind.value} was expected; choose {wanted}.")
 
 
-def load_vae(name: str) -> Any:
+def load_vae(name: str) -> Vae:
     """The host's VAE.
 
     Raises:
         ModelFileError: not the VAE of Wan 2.1.
     """
-    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(_path(VAE, name)), safe_load=True))
+    vae: Vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(_path(VAE, name)), safe_load=True))
     check_vae(vae)
     return vae
 
 
-def load_text_encoder(name: str) -> Any:
+def load_text_encoder(name: str) -> TextEncoder:
     """The host's CLIP of type wan.
 
     Raises:
         ModelFileError: not umT5-XXL.
     """
-    clip = comfy.sd.load_clip(
+    clip: TextEncoder = comfy.sd.load_clip(
         ckpt_paths=[str(_path(TEXT, name))],
         embedding_directory=folder_paths.get_folder_paths("embeddings"),
         clip_type=comfy.sd.CLIPType.WAN,
@@ -86,14 +86,14 @@ def load_text_encoder(name: str) -> Any:
     return clip
 
 
-def load_audio_encoder(name: str) -> Any:
+def load_audio_encoder(name: str) -> AudioEncoder:
     """The host's AUDIO_ENCODER.
 
     Raises:
         ModelFileError: not the Chinese wav2vec2-large.
     """
     state = comfy.utils.load_torch_file(str(_path(AUDIO, name)), safe_load=True)
-    encoder = comfy.audio_encoders.audio_encoders.load_audio_encoder_from_sd(state)
+    encoder: AudioEncoder = comfy.audio_encoders.audio_encoders.load_audio_encoder_from_sd(state)
     doubt = check_audio_encoder(encoder, name, audio_encoder_vocabulary(name))
     if doubt:
         log.warning("%s", doubt)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import comfy.lora
 import comfy.sd
@@ -18,10 +17,10 @@ from ...checkpoint.keys import EXPERT_SCALE_KEY, EXTRAS, HOI, PLAIN_KEY
 from ...checkpoint.merge import AdapterPlan, base_names, check_base, check_pair, check_tensors, plan_adapter, take
 from ...errors import CheckpointKeysError, ModelFileError, name_some
 from ..forms import load_state_dict_as_model, set_reload
-from ..model.clip_cache import cache_per_run
 from ..model.fp8_experts import quantise_experts
-from ..model.parking import with_parking
+from ..model.prepare import prepared
 from ..model.skeleton import detect_config, file_shapes
+from ..objects import Patcher
 from ..version import warn_of_new_host
 from .apply_lora import check_numbers
 from .folders import ModelFile, find_adapter, find_base
@@ -42,7 +41,7 @@ WEIGHT_DTYPES: dict[str, tuple[torch.dtype | None, bool]] = {
 class LoadedModel:
     """The host's MODEL, and what was found in its files."""
 
-    patcher: Any
+    patcher: Patcher
     report: str
 
 
@@ -140,14 +139,13 @@ def load_cointeract(
     set_reload(patcher, reload_patcher, base_name, adapter_name, weight_dtype, experts_fp8)
     if plan.adapter_file is not None:
         apply_lora(patcher, lora, strength, plan.adapter_file.what)
-    cache_per_run(patcher)
     log.info("%s: %s", plan.base.what, plan.report)
     return LoadedModel(patcher, plan.report)
 
 
 def reload_patcher(
     base_name: str, adapter_name: str | None, weight_dtype: str, experts_fp8: bool, disable_dynamic: bool = False
-) -> Any:
+) -> Patcher:
     """The same model once more with weights of its own; the LoRA stays with the patcher that asks.
 
     Args:
@@ -158,7 +156,7 @@ def reload_patcher(
 
 def _build(
     plan: LoadPlan, weight_dtype: str, experts_fp8: bool, *, disable_dynamic: bool = False
-) -> tuple[Any, dict[str, Tensor]]:
+) -> tuple[Patcher, dict[str, Tensor]]:
     """The host's model of a plan, and the adapter's LoRA, not applied."""
     state, metadata, lora = read_tensors(plan)
     if experts_fp8:
@@ -170,7 +168,7 @@ def _build(
 
 def read_tensors(
     plan: LoadPlan, *, hoi: bool = False
-) -> tuple[dict[str, Any], dict[str, str] | None, dict[str, Tensor]]:
+) -> tuple[dict[str, Tensor], dict[str, str] | None, dict[str, Tensor]]:
     """Read both files.
 
     Args:
@@ -189,13 +187,13 @@ def read_tensors(
 
 def make_patcher(
     base: ModelFile,
-    state: dict[str, Any],
+    state: dict[str, Tensor],
     metadata: dict[str, str] | None,
     weight_dtype: str,
     *,
     disable_dynamic: bool = False,
-) -> Any:
-    """The host's model of a state dict; for `disable_dynamic` see `load_state_dict_as_model`.
+) -> Patcher:
+    """The host's model of a state dict, prepared; for `disable_dynamic` see `load_state_dict_as_model`.
 
     Raises:
         ModelFileError: the host does not know it.
@@ -206,10 +204,10 @@ def make_patcher(
         raise ModelFileError(
             f"{base.what} is no model this ComfyUI can load, but a Wan2.2-S2V base was expected; update ComfyUI."
         )
-    return with_parking(with_gguf_patching(patcher) if base.is_gguf else patcher)
+    return prepared(with_gguf_patching(patcher) if base.is_gguf else patcher)
 
 
-def apply_lora(patcher: Any, lora: dict[str, Tensor], strength: float, what: str = "adapter") -> None:
+def apply_lora(patcher: Patcher, lora: dict[str, Tensor], strength: float, what: str = "adapter") -> None:
     """Patch a model with LoRA tensors under the host's names.
 
     Raises:
@@ -246,7 +244,7 @@ def _read(file: ModelFile) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     return tensors, metadata
 
 
-def _read_base(plan: LoadPlan) -> tuple[dict[str, Any], dict[str, str] | None]:
+def _read_base(plan: LoadPlan) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     if plan.base.is_gguf:
         tensors, metadata = read_gguf(plan.base.what, plan.base.paths[0]), None
     else:
@@ -254,11 +252,11 @@ def _read_base(plan: LoadPlan) -> tuple[dict[str, Any], dict[str, str] | None]:
     return take(tensors, plan.base_names), metadata
 
 
-def _options(base: ModelFile, weight_dtype: str) -> dict[str, Any]:
+def _options(base: ModelFile, weight_dtype: str) -> dict[str, object]:
     if base.is_gguf:
         return {"custom_operations": gguf_operations()}
     dtype, fast = WEIGHT_DTYPES[weight_dtype]
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     if dtype is not None:
         options["dtype"] = dtype
     if fast:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
 
 from ...media.container import Source
+from ..objects import Video
 
 
-def video_file(video: Any) -> tuple[Source, tuple[float, float]] | None:
+def video_file(video: Video) -> tuple[Source, tuple[float, float]] | None:
     """File or stream of a VIDEO, with start and duration in seconds (0: to the end).
 
     None for a VIDEO made of frames, whose `get_stream_source` would encode them first, and for one that was trimmed by
@@ -19,7 +19,8 @@ def video_file(video: Any) -> tuple[Source, tuple[float, float]] | None:
     if ask is None or not _has_own(type(video), "get_stream_source"):
         return None
     if hasattr(video, "get_active_trim_window"):
-        window = tuple(float(seconds) for seconds in video.get_active_trim_window())
+        start, duration = video.get_active_trim_window()
+        window = (float(start), float(duration))
     elif hasattr(video, "as_trimmed"):
         return None
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import folder_paths
 from safetensors import SafetensorError, safe_open
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...media.picture import read_picture
+from ..objects import Graph
 
 AUDIO_LOADER, AUDIO_INPUT = "AudioEncoderLoader", "audio_encoder_name"
 IMAGE_LOADERS, MASK_LOADER, IMAGE_INPUT = ("LoadImage", "LoadImageOutput"), "LoadImageMask", "image"
@@ -23,7 +24,7 @@ LM_HEAD = "lm_head.weight"
 SEARCH_NAME = "Node name for S&R"  # a property of nodes on the page
 
 
-def audio_encoder_file(prompt: dict[str, Any] | None, node_id: str | None, name: str = "audio_encoder") -> str | None:
+def audio_encoder_file(prompt: Graph | None, node_id: str | None, name: str = "audio_encoder") -> str | None:
     """File name in the host's audio encoder loader that feeds input `name` of a node; None where another node does.
 
     Args:
@@ -35,7 +36,7 @@ def audio_encoder_file(prompt: dict[str, Any] | None, node_id: str | None, name:
     return file_name if isinstance(file_name, str) else None
 
 
-def loaded_transparency(prompt: dict[str, Any] | None, node_id: str | None, name: str = "image") -> Tensor | None:
+def loaded_transparency(prompt: Graph | None, node_id: str | None, name: str = "image") -> Tensor | None:
     """Transparency of the file behind an IMAGE that comes straight from Load Image, which leaves it out.
 
     What was painted in the mask editor is no transparency of the picture and does not count.
@@ -55,7 +56,7 @@ def loaded_transparency(prompt: dict[str, Any] | None, node_id: str | None, name
     return None if picture.shape[-1] != 4 or picture[..., 3].min() == 1 else 1.0 - picture[None, ..., 3]
 
 
-def is_transparency(prompt: dict[str, Any] | None, node_id: str | None, name: str = "mask") -> bool:
+def is_transparency(prompt: Graph | None, node_id: str | None, name: str = "mask") -> bool:
     """Whether a MASK comes straight from Load Image and holds the transparency of a file: white where nothing is."""
     kind, inputs, slot = _source(prompt, node_id, name)
     if _painted(str(inputs.get(IMAGE_INPUT))):
@@ -67,7 +68,7 @@ def _painted(file_name: str) -> bool:
     return file_name.startswith(PAINTED)
 
 
-def _source(prompt: dict[str, Any] | None, node_id: str | None, name: str) -> tuple[str, dict[str, Any], int]:
+def _source(prompt: Graph | None, node_id: str | None, name: str) -> tuple[str, dict[str, Any], int]:
     """Class, inputs and output of the node that is wired to an input; empty where there is none."""
     link = ((prompt or {}).get(str(node_id)) or {}).get("inputs", {}).get(name)
     if not isinstance(link, list):
@@ -76,7 +77,7 @@ def _source(prompt: dict[str, Any] | None, node_id: str | None, name: str) -> tu
     return source.get("class_type", ""), source.get("inputs", {}), link[1]
 
 
-def widget_values(prompt: Mapping[str, Any] | None, page: Any) -> Callable[[str, str], object]:
+def widget_values(prompt: Graph | None, page: object) -> Callable[[str, str], object]:
     """Look up what ``%Node.widget%`` stands for, as ComfyUI's page does for its own save nodes.
 
     A node is called by its “Node name for S&R”, which is its class unless the user changed it, or by its title.
@@ -106,7 +107,7 @@ def widget_values(prompt: Mapping[str, Any] | None, page: Any) -> Callable[[str,
     return value_of
 
 
-def model_files(prompt: Mapping[str, Any] | None, node_id: str | None, name: str) -> tuple[str, ...]:
+def model_files(prompt: Graph | None, node_id: str | None, name: str) -> tuple[str, ...]:
     """Names of model files that nodes behind input `name` of a node load, LoRAs among them; the nearest first.
 
     Args:
@@ -114,7 +115,8 @@ def model_files(prompt: Mapping[str, Any] | None, node_id: str | None, name: str
     """
     graph = prompt or {}
     link = ((graph.get(str(node_id)) or {}).get("inputs") or {}).get(name)
-    waiting, seen, found = [link], set(), {}
+    waiting, seen = [link], set()
+    found: dict[str, None] = {}
     while waiting:
         link = waiting.pop(0)
         if not _is_link(link) or str(link[0]) in seen:
@@ -128,11 +130,11 @@ def model_files(prompt: Mapping[str, Any] | None, node_id: str | None, name: str
     return tuple(found)
 
 
-def _is_link(value: Any) -> bool:
+def _is_link(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int)
 
 
-def _file_names(value: Any) -> list[str]:
+def _file_names(value: object) -> list[str]:
     """Names of model files in a value; some packs keep several in one."""
     if isinstance(value, str):
         return [value] if value.lower().endswith(MODEL_SUFFIXES) else []
@@ -141,7 +143,7 @@ def _file_names(value: Any) -> list[str]:
     return []
 
 
-def _nodes_of(page: Any) -> list[dict[str, Any]]:
+def _nodes_of(page: object) -> list[dict[str, Any]]:
     workflow = page.get("workflow") if isinstance(page, Mapping) else None
     nodes = workflow.get("nodes") if isinstance(workflow, Mapping) else None
     return [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import comfy.conds
 import comfy.model_base
 import comfy.model_management
+import torch
+from torch import Tensor
 
 from ...checkpoint.header import TensorInfo
 from ...checkpoint.keys import EXPERTS, QUANT_MARK, expert_scale
 from ...checkpoint.merge import check_tensors
 from ...constants import AUDIO_INJECT_LAYERS, CLIP_TARGET_LATENTS, MOTION_1X_LATENTS, PATCH, TEXT_TOKENS
+from ..objects import ModelConfig
 from .context_windows import WHOLE
 from .dit import CoInteractDiT
 from .fp8_experts import FP8
@@ -27,13 +31,17 @@ MOTION_TOKEN_SHARE = MOTION_1X_LATENTS + 1 / PATCH**2 + 4 / PATCH**4
 ROWS_AT_PEAK, ROWS_KEPT = 6.0, 2.0
 MARGIN = 1.15  # for what attention kernels and 8-bit products keep beside their inputs, and for gaps
 AUDIO_ROWS = 12  # per latent frame and injection: keys and values of five tokens, shift and scale
+Shape: TypeAlias = Sequence[float]  # of latents, or what counts like one: a share of a frame is not whole
 
 
 class CoInteractModel(comfy.model_base.WAN22_S2V):
     """`WAN22_S2V` over `CoInteractDiT`, with product reference, face mask and their share of memory."""
 
     def __init__(
-        self, model_config: Any, model_type: Any = comfy.model_base.ModelType.FLOW, device: Any = None
+        self,
+        model_config: ModelConfig,
+        model_type: object = comfy.model_base.ModelType.FLOW,
+        device: torch.device | None = None,
     ) -> None:
         # the host's class names its transformer in its constructor, so its grandparent is called
         super(comfy.model_base.WAN21, self).__init__(model_config, model_type, device=device, unet_model=CoInteractDiT)
@@ -43,7 +51,7 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
             "reference_motion": lambda shape: [shape[0], shape[1], MOTION_TOKEN_SHARE, shape[-2], shape[-1]]
         }
 
-    def load_model_weights(self, sd: dict[str, Any], unet_prefix: str = "", **kwargs: Any) -> Any:
+    def load_model_weights(self, sd: dict[str, Tensor], unet_prefix: str = "", **kwargs: object) -> object:
         """Load as the host does, but refuse what the host would only log, whichever loader is used.
 
         Raises:
@@ -58,7 +66,7 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         check_tensors("The model file", found, model_shapes(self.model_config.unet_config))
         return super().load_model_weights(sd, unet_prefix, **kwargs)
 
-    def memory_required(self, input_shape: Any, cond_shapes: dict[str, Any] | None = None) -> float:
+    def memory_required(self, input_shape: Shape, cond_shapes: Mapping[str, Sequence[Shape]] | None = None) -> float:
         """Bytes of a forward beside the weights; the host asks before it loads, and before each pass.
 
         Args:
@@ -69,9 +77,10 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         if management.xformers_enabled() or management.pytorch_attention_flash_attention():
             return self.memory_of_tokens(input_shape, cond_shapes or {})
         # attention that holds its scores: the host has an estimate of its own for that
-        return super().memory_required(input_shape, cond_shapes or {})
+        theirs: float = super().memory_required(input_shape, cond_shapes or {})
+        return theirs
 
-    def memory_of_tokens(self, input_shape: Any, cond_shapes: dict[str, Any]) -> float:
+    def memory_of_tokens(self, input_shape: Shape, cond_shapes: Mapping[str, Sequence[Shape]]) -> float:
         """The same where attention keeps nothing but its inputs and output."""
         shapes = [input_shape]
         for name in self.memory_usage_factor_conds:
@@ -79,15 +88,15 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
             shapes += [process(shape) for shape in cond_shapes.get(name, ())]
         tokens = sum(shape[0] * math.prod(shape[2:]) for shape in shapes) / PATCH**2
         dit = self.diffusion_model
-        row = dit.dim * comfy.model_management.dtype_size(self.manual_cast_dtype or self.get_dtype())
-        text = 2 * TEXT_TOKENS * dit.num_layers
+        row: int = dit.dim * comfy.model_management.dtype_size(self.manual_cast_dtype or self.get_dtype())
+        text: int = 2 * TEXT_TOKENS * dit.num_layers
         speech = AUDIO_ROWS * CLIP_TARGET_LATENTS * len(AUDIO_INJECT_LAYERS)
         rows = tokens * (ROWS_AT_PEAK + ROWS_KEPT) * MARGIN + 2 * (text + speech)
         return rows * row
 
-    def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
+    def extra_conds(self, **kwargs: Any) -> dict[str, object]:
         """Conditions of one clip in the model's latent scale."""
-        out = super().extra_conds(**kwargs)
+        out: dict[str, object] = super().extra_conds(**kwargs)
         product = kwargs.get(PRODUCT)
         if product is not None:
             out["product_latent"] = comfy.conds.CONDRegular(self.process_latent_in(product))
@@ -99,22 +108,24 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
             out["face_mask"] = comfy.conds.CONDRegular(face_mask)
         return out
 
-    def resize_cond_for_context_window(self, cond_key: str, cond_value: Any, *args: Any, **kwargs: Any) -> Any:
+    def resize_cond_for_context_window(
+        self, cond_key: str, cond_value: object, *args: object, **kwargs: object
+    ) -> object:
         """Keep newer hosts from cutting what a window sees whole, or what the forward cuts (`context_windows.py`)."""
         if cond_key in WHOLE:
             return cond_value
         return super().resize_cond_for_context_window(cond_key, cond_value, *args, **kwargs)
 
-    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, Any]:
+    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, Shape]:
         """Shapes that count in the host's memory estimate before anything is loaded."""
-        out = super().extra_conds_shapes(**kwargs)
+        out: dict[str, Shape] = super().extra_conds_shapes(**kwargs)
         product = kwargs.get(PRODUCT)
         if product is not None:
             out["product_latent"] = [1, 16, math.prod(product.shape) // 16]
         return out
 
 
-def _restore_scales(state: dict[str, Any]) -> None:
+def _restore_scales(state: dict[str, Tensor]) -> None:
     """Give the scales of float8 experts our name again, in place.
 
     Files of before called them as ComfyUI calls its own; newer ComfyUI renames those and marks the layer as one of its

@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeAlias, TypeVar
 
 import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...model.inputs import ClipConstants, SceneConstants
+from ...model.parts import Options
 from ...model.reuse import StepReuse
+from ..objects import Executor, Guider, Patcher
 from .context_windows import check_handler
 
 OPTION = "cointeract_clip_cache"
 WRAPPER_KEY = "cointeract"
+ClipKey: TypeAlias = tuple[object, ...]
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., object])
+
+
+def outside_graphs(function: AnyFunction) -> AnyFunction:
+    """Have PyTorch run a function as it stands, also inside what it compiles."""
+    left_alone: AnyFunction = torch.compiler.disable(function)
+    return left_alone
 
 
 class ClipCache:
@@ -30,9 +40,9 @@ class ClipCache:
 
     def __init__(self) -> None:
         self.step = StepReuse()
-        self._kept: dict[tuple, ClipConstants] = {}
+        self._kept: dict[ClipKey, ClipConstants] = {}
 
-    def get(self, key: tuple, build: Callable[[], ClipConstants]) -> ClipConstants:
+    def get(self, key: ClipKey, build: Callable[[], ClipConstants]) -> ClipConstants:
         """The constants under `key`, built on first use."""
         constants = self._kept.get(key)  # by name, as another thread may free what is kept
         if constants is None:
@@ -65,7 +75,7 @@ class RunCache:
     def __init__(self) -> None:
         self._of_threads: dict[int, ClipCache] = {}
 
-    @torch.compiler.disable  # which thread this is, a graph cannot know
+    @outside_graphs  # which thread this is, a graph cannot know
     def here(self) -> ClipCache:
         """The cache of the thread that asks."""
         return self._of_threads.setdefault(threading.get_ident(), ClipCache())
@@ -80,7 +90,7 @@ class RunCache:
         return sum(cache.free() for cache in list(self._of_threads.values()))
 
 
-def tensors_in(value: Any) -> list[Tensor]:
+def tensors_in(value: object) -> list[Tensor]:
     """Every tensor in nested constants."""
     if isinstance(value, Tensor):
         return [value]
@@ -88,7 +98,7 @@ def tensors_in(value: Any) -> list[Tensor]:
         value = list(value.values())
     if isinstance(value, list | tuple):
         return [tensor for item in value for tensor in tensors_in(item)]
-    if hasattr(value, "__dataclass_fields__"):
+    if is_dataclass(value) and not isinstance(value, type):
         return tensors_in([getattr(value, field.name) for field in fields(value)])
     return []
 
@@ -102,11 +112,15 @@ def _same(one: SceneConstants, other: SceneConstants) -> bool:
         (one.condition_tokens, other.condition_tokens),
         (one.main_rotation.turn, other.main_rotation.turn),
     ]
-    return all((a is None) == (b is None) and (a is None or torch.equal(a, b)) for a, b in pairs)
+    return all(_equal(*pair) for pair in pairs)
+
+
+def _equal(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)
 
 
 def constants_for(
-    options: dict[str, Any], latents: Tensor, build: Callable[[], ClipConstants]
+    options: Options, latents: Tensor, build: Callable[[], ClipConstants]
 ) -> tuple[ClipConstants, StepReuse | None]:
     """Constants of the clip in hand from the run's cache, and what the step's passes share, where that is safe."""
     run, uuids = options.get(OPTION), options.get("uuids")
@@ -116,27 +130,32 @@ def constants_for(
     return cache.get((tuple(uuids), tuple(latents.shape), latents.dtype, latents.device), build), cache.step
 
 
-def cache_per_run(patcher: Any) -> None:
+def has_run_cache(patcher: Patcher) -> bool:
+    """Whether the sampling runs of `patcher` have a cache, by this very code: a pack that was reloaded has another."""
+    return patcher.get_wrappers(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY) == [_run_with_cache]
+
+
+def cache_per_run(patcher: Patcher) -> None:
     """Give every sampling run of `patcher` a cache of its own that ends with the run."""
-
-    def run_with_cache(executor: Any, *args: Any, **kwargs: Any) -> Any:
-        guider = executor.class_obj
-        check_handler(guider.model_options)
-        options = guider.model_options.setdefault("transformer_options", {})
-        if _weights_change(guider):
-            return executor(*args, **kwargs)
-        options[OPTION] = guider.model_patcher.run_cache = RunCache()
-        try:
-            return executor(*args, **kwargs)
-        finally:
-            guider.model_patcher.run_cache = None
-            options.pop(OPTION, None)
-
     patcher.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)
-    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, run_with_cache)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, _run_with_cache)
 
 
-def _weights_change(guider: Any) -> bool:
+def _run_with_cache(executor: Executor, *args: object, **kwargs: object) -> Tensor:
+    guider = executor.class_obj
+    check_handler(guider.model_options)
+    options = guider.model_options.setdefault("transformer_options", {})
+    if _weights_change(guider):
+        return executor(*args, **kwargs)
+    options[OPTION] = guider.model_patcher.run_cache = RunCache()
+    try:
+        return executor(*args, **kwargs)
+    finally:
+        guider.model_patcher.run_cache = None
+        options.pop(OPTION, None)
+
+
+def _weights_change(guider: Guider) -> bool:
     """Whether weights change between passes or steps: the host's hook nodes can give each conditioning its LoRA."""
     conditionings = [cond for conds in guider.conds.values() for cond in conds]
     return guider.model_patcher.forced_hooks is not None or any(cond.get("hooks") for cond in conditionings)

@@ -7,14 +7,15 @@ frames and never fits, so the choice is made here, in the forward, from the wind
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...constants import PATCH, TEMPORAL_STRIDE
+from ...constants import TEMPORAL_STRIDE
 from ...errors import InputError
 from ...model.inputs import ClipInputs
+from ...model.parts import Options
+from ...shapes import VideoSize
 
 TIME = 2  # dimension of latents [B, 16, F, h, w]
 HANDLER, WINDOW = "context_handler", "context_window"  # in the host's model and transformer options
@@ -22,7 +23,7 @@ HANDLER, WINDOW = "context_handler", "context_window"  # in the host's model and
 WHOLE = ("audio_embed", "reference_latent", "reference_motion", "product_latent", "face_mask")
 
 
-def check_handler(model_options: dict[str, Any]) -> None:
+def check_handler(model_options: dict[str, Options]) -> None:
     """Refuse context windows over anything but time, before a run.
 
     Raises:
@@ -33,7 +34,7 @@ def check_handler(model_options: dict[str, Any]) -> None:
         _check_dimension(getattr(handler, "dim", TIME))
 
 
-def in_window(clip: ClipInputs, latents: Tensor, options: dict[str, Any]) -> ClipInputs:
+def in_window(clip: ClipInputs, latents: Tensor, options: Options) -> ClipInputs:
     """The clip's conditions as the window in hand needs them; all of them outside of windows.
 
     Args:
@@ -95,7 +96,9 @@ def _mask(clip: ClipInputs, chosen: list[int], latents: Tensor) -> Tensor | str 
     mask = clip.face_mask
     if not isinstance(mask, Tensor):
         return mask
-    tokens = (latents.shape[-2] // PATCH) * (latents.shape[-1] // PATCH)
+    size = VideoSize.of_latent(*latents.shape[-2:])
+    tokens = size.token_rows * size.token_columns
     if mask.shape[-1] == tokens * len(chosen):
         return mask
-    return mask.unflatten(-1, (-1, tokens)).index_select(-2, torch.tensor(chosen, device=mask.device)).flatten(-2)
+    by_latent: Tensor = mask.unflatten(-1, (-1, tokens))
+    return by_latent.index_select(-2, torch.tensor(chosen, device=mask.device)).flatten(-2)

@@ -7,7 +7,7 @@ HOI stream are ours (`cointeract_core.model`).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import comfy.ldm.common_dit
 import comfy.ldm.wan.model
@@ -21,6 +21,7 @@ from ...model.experts import HumanAwareExperts
 from ...model.forward import Recompute, forward, read_timestep
 from ...model.hoi import HoiStream
 from ...model.inputs import ClipInputs, DitOutput, HoiInputs, Kernels
+from ...model.parts import Device, Operations, Options
 from ...model.prepare import prepare_clip
 from ..forms import LayerWeights, attention_with_gradient, extras_operations
 from .clip_cache import constants_for
@@ -37,7 +38,7 @@ def stop_if_asked() -> None:
 class CoInteractBlock(comfy.ldm.wan.model.WanAttentionBlock):
     """The host's block with our order of work; a module of its own, so that nodes that compile blocks find it."""
 
-    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+    def forward(self, experts: HumanAwareExperts | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
         """See `model.block.run_block`."""
         return run_block(self, experts, tokens, *conditions, **how)
 
@@ -49,7 +50,7 @@ class FirstBlock(CoInteractBlock):
     and without, passes in one batch and in two are that many; the first block's known attention would come on top.
     """
 
-    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+    def forward(self, experts: HumanAwareExperts | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
         """See `model.block.run_block`."""
         return run_block(self, experts, tokens, *conditions, **how)
 
@@ -57,7 +58,7 @@ class FirstBlock(CoInteractBlock):
 class LastBlock(CoInteractBlock):
     """As any other, with a function of its own, for it leaves out what nothing reads; see `FirstBlock`."""
 
-    def forward(self, experts: Any | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
+    def forward(self, experts: HumanAwareExperts | None, tokens: Tokens, *conditions: Any, **how: Any) -> RouterAnswer:
         """See `model.block.run_block`."""
         return run_block(self, experts, tokens, *conditions, **how)
 
@@ -79,17 +80,20 @@ class Extras(nn.Module):
         hoi: bool,
         plain_marker: bool,
         experts_fp8: bool,
-        operations: Any,
-        **factory: Any,
+        operations: Operations,
+        device: Device,
+        dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
         if expert_hidden:
-            kind = ScaledExperts if experts_fp8 else operations
+            # the host's class behind ours is unknown to a type checker, so it cannot see that these are such classes
+            kind = cast(Operations, ScaledExperts) if experts_fp8 else operations
             self.experts = nn.ModuleList(
-                HumanAwareExperts(dim, expert_hidden, operations=kind, **factory) for _ in range(layers)
+                HumanAwareExperts(dim, expert_hidden, operations=kind, device=device, dtype=dtype)
+                for _ in range(layers)
             )
         if hoi:
-            self.hoi = HoiStream(dim, channels, layers, operations=operations, **factory)
+            self.hoi = HoiStream(dim, channels, layers, operations=operations, device=device, dtype=dtype)
         if plain_marker:
             self.register_buffer("plain", torch.zeros(1))
 
@@ -110,12 +114,12 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         *args: Any,
         expert_hidden: int = 0,
         hoi_stream: bool = False,
-        extras_dtype: Any = None,
+        extras_dtype: torch.dtype | None = None,
         plain_marker: bool = False,
         experts_fp8: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        operations: Any = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+        operations: Operations | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, device=device, dtype=dtype, operations=operations, **kwargs)
@@ -154,7 +158,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         hoi: HoiInputs | None = None,
         conditional: bool = True,
         want_logits: bool = False,
-        options: dict[str, Any] | None = None,
+        options: Options | None = None,
         recompute: Recompute | None = None,
         learning: bool = False,
     ) -> DitOutput:
@@ -187,7 +191,7 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         context: Tensor,
         clip_fea: Tensor | None = None,
         time_dim_concat: Tensor | None = None,
-        transformer_options: dict[str, Any] | None = None,
+        transformer_options: Options | None = None,
         **conds: Any,
     ) -> Tensor:
         """The host's entry: pad to whole patches, predict, crop. `clip_fea` and `time_dim_concat` are not S2V's."""
@@ -208,8 +212,8 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         product_latent: Tensor | None = None,
         product_scale: float = 1.0,
         face_mask: Tensor | str | None = None,
-        transformer_options: dict[str, Any] | None = None,
-        **unused: Any,
+        transformer_options: Options | None = None,
+        **unused: object,
     ) -> Tensor:
         """Predict the target's flow from the host's condition names, `[B, 16, F, H, W]`."""
         options = transformer_options or {}

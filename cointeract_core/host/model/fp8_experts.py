@@ -6,7 +6,8 @@ The router's last layer, its norm and every bias keep their precision: they are 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import comfy.ops
 import torch
@@ -21,9 +22,10 @@ from ..forms import LayerWeights
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max
+WeightPatch: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def quantise_experts(state: dict[str, Any]) -> dict[str, Tensor]:
+def quantise_experts(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Float8 weights and scales for the large expert layers of a state dict under our names."""
     quantised = {}
     for name, tensor in state.items():
@@ -46,7 +48,7 @@ def patches_convert() -> bool:
     """
     asked = []
 
-    def convert(weight: Tensor, **_how: Any) -> Tensor:
+    def convert(weight: Tensor, **_how: object) -> Tensor:
         asked.append(True)
         return weight
 
@@ -57,30 +59,30 @@ def patches_convert() -> bool:
 class TruePatch:
     """A patch of the host's that is given a layer's true numbers, where it would be given those without their scale."""
 
-    def __init__(self, patch: Any, layer: nn.Module) -> None:
+    def __init__(self, patch: WeightPatch, layer: nn.Module) -> None:
         self._patch, self._layer = patch, layer
 
     def __call__(self, weight: Tensor) -> Tensor:
-        scale = getattr(self._layer, SCALE).to(weight.device)
+        scale: Tensor = getattr(self._layer, SCALE).to(weight.device)
         return (self._patch(weight.float() * scale) / scale).to(weight.dtype)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._patch, name)
 
 
-class Patches(list):
+class Patches(list[WeightPatch]):
     """A layer's list of patches, each of which is given true numbers."""
 
-    def __init__(self, patches: Any, layer: nn.Module) -> None:
+    def __init__(self, patches: Iterable[WeightPatch], layer: nn.Module) -> None:
         super().__init__(_true_patch(patch, layer) for patch in patches)
         self._layer = layer
 
-    def append(self, patch: Any) -> None:
+    def append(self, patch: WeightPatch) -> None:
         """As a list's."""
         list.append(self, _true_patch(patch, self._layer))
 
 
-def _true_patch(patch: Any, layer: nn.Module) -> Any:
+def _true_patch(patch: WeightPatch, layer: nn.Module) -> WeightPatch:
     """`patch`, or one around it; other functions than the host's patches of LoRA take what they always took."""
     plain = isinstance(patch, LowVramPatch) and not patches_convert() and hasattr(layer, SCALE)
     return TruePatch(patch, layer) if plain else patch
@@ -91,6 +93,9 @@ class ScaledExperts(comfy.ops.manual_cast):
 
     class Linear(comfy.ops.manual_cast.Linear):
         """A linear layer whose large weights are float8."""
+
+        weight: nn.Parameter
+        bias: nn.Parameter
 
         def __init__(self, into: int, out: int, *args: Any, **kwargs: Any) -> None:
             self.__dict__["own_functions"] = Patches((), self)
@@ -106,24 +111,26 @@ class ScaledExperts(comfy.ops.manual_cast):
                 self.register_parameter(SCALE, _frozen(torch.ones((), device=device, dtype=torch.float32)))
 
         @property
-        def weight_function(self) -> list[Any]:
+        def weight_function(self) -> Patches:
             """The host's list of what is done to the weight once it is cast."""
-            return self.__dict__["own_functions"]
+            own: Patches = self.__dict__["own_functions"]
+            return own
 
         @weight_function.setter
-        def weight_function(self, functions: Any) -> None:
+        def weight_function(self, functions: Iterable[WeightPatch]) -> None:
             self.__dict__["own_functions"] = Patches(functions, self)
 
         @property
-        def weight_lowvram_function(self) -> Any:
+        def weight_lowvram_function(self) -> WeightPatch | None:
             """The host's patch of a weight that it pages."""
-            return self.__dict__.get("own_paged_patch")
+            own: WeightPatch | None = self.__dict__.get("own_paged_patch")
+            return own
 
         @weight_lowvram_function.setter
-        def weight_lowvram_function(self, patch: Any) -> None:
+        def weight_lowvram_function(self, patch: WeightPatch) -> None:
             self.__dict__["own_paged_patch"] = _true_patch(patch, self)
 
-        def convert_weight(self, weight: Tensor, inplace: bool = False, **_how: Any) -> Tensor:
+        def convert_weight(self, weight: Tensor, inplace: bool = False, **_how: object) -> Tensor:
             """The host's question for true numbers, before it adds a LoRA or merges models."""
             scale = getattr(self, SCALE, None)
             if scale is None:
@@ -137,7 +144,7 @@ class ScaledExperts(comfy.ops.manual_cast):
             inplace_update: bool = False,
             seed: int | None = None,
             return_weight: bool = False,
-            **_how: Any,
+            **_how: object,
         ) -> Tensor | None:
             """The host's way to put numbers in: in the layer's own precision, without its scale."""
             scale = getattr(self, SCALE, None)

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
 
 import comfy.supported_models
 import torch
+from torch import Tensor
 
 from ...checkpoint.keys import (
     EXPERT_KEY,
@@ -24,17 +24,18 @@ from ...checkpoint.keys import (
     expert_scale,
 )
 from ...constants import DEFAULT_SHIFT
+from ..objects import ModelConfig, UnetConfig
 from .base_model import CoInteractModel
 
 log = logging.getLogger("cointeract")
 
 
-def find_key(state_dict: dict[str, Any], suffix: str) -> str | None:
+def find_key(state_dict: dict[str, Tensor], suffix: str) -> str | None:
     """The key ending in `suffix` under whatever prefix a loader hands over."""
     return next((key for key in state_dict if key.endswith(suffix)), None)
 
 
-def widest_dtype(state_dict: dict[str, Any]) -> torch.dtype | None:
+def widest_dtype(state_dict: dict[str, Tensor]) -> torch.dtype | None:
     """The precision that holds every extra exactly but float8 weights; None where a third party quantised them."""
     marks = (PLAIN_KEY, SCALE, *OLD_SCALES, QUANT_MARK)
     extras = [value for key, value in state_dict.items() if EXTRAS in key and not key.endswith(marks)]
@@ -51,7 +52,7 @@ class CoInteractConfig(comfy.supported_models.WAN22_S2V):
 
     @classmethod
     def matches(
-        cls, unet_config: dict[str, Any], state_dict: dict[str, Any] | None = None, *others: Any, **more: Any
+        cls, unet_config: UnetConfig, state_dict: dict[str, Tensor] | None = None, *others: object, **more: object
     ) -> bool:
         """S2V by the host's detection, ours by a key (tested by its end: some loaders pass prefixed names).
 
@@ -69,7 +70,9 @@ class CoInteractConfig(comfy.supported_models.WAN22_S2V):
             _say_once(f"{type(error).__name__}: {error}")
             return False
 
-    def get_model(self, state_dict: dict[str, Any], prefix: str = "", device: Any = None) -> CoInteractModel:
+    def get_model(
+        self, state_dict: dict[str, Tensor], prefix: str = "", device: torch.device | None = None
+    ) -> CoInteractModel:
         """Build the model with the extras the state dict holds."""
         width_key = find_key(state_dict, EXPERT_WIDTH_KEY)
         if width_key is not None:
@@ -104,7 +107,7 @@ def register() -> None:
     models.insert(models.index(theirs) if theirs in models else 0, CoInteractConfig)
 
 
-def host_entries() -> list[type]:
+def host_entries() -> list[type[ModelConfig]]:
     """The host's list without our entry."""
     return [entry for entry in comfy.supported_models.models if entry.__name__ != CoInteractConfig.__name__]
 
@@ -121,7 +124,7 @@ def unregistered() -> Iterator[None]:
         models[:] = every
 
 
-def find_entry(unet_config: dict[str, Any]) -> Any:
+def find_entry(unet_config: UnetConfig) -> ModelConfig:
     """What the host takes a model of that configuration for; raises what the host raises where it wants to know more.
 
     Args:
@@ -129,4 +132,5 @@ def find_entry(unet_config: dict[str, Any]) -> Any:
     """
     import comfy.model_detection
 
-    return comfy.model_detection.model_config_from_unet_config(dict(unet_config), {})
+    entry: ModelConfig = comfy.model_detection.model_config_from_unet_config(dict(unet_config), {})
+    return entry

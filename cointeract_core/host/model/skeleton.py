@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import comfy.model_detection
 import torch
 
 from ...checkpoint.header import Header
 from ...errors import ModelFileError
+from ..objects import UnetConfig
 from .dit import CoInteractDiT
 
 Shapes = dict[str, tuple[int, ...]]
@@ -19,7 +19,7 @@ UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, Runt
 KEEPING = ("dtype", "extras_dtype", "image_model")
 
 
-def detect_config(what: str, header: Header) -> dict[str, Any]:
+def detect_config(what: str, header: Header) -> UnetConfig:
     """The host's configuration for a base, from names and shapes under our names.
 
     Args:
@@ -30,7 +30,7 @@ def detect_config(what: str, header: Header) -> dict[str, Any]:
     """
     try:
         meta = {name: torch.empty(info.shape, device="meta") for name, info in header.items()}
-        config = comfy.model_detection.detect_unet_config(meta, "")
+        config: UnetConfig | None = comfy.model_detection.detect_unet_config(meta, "")
     except KeyError as error:
         raise ModelFileError(
             f"{what} lacks {error.args[0]}, but a whole Wan2.2-S2V model was expected; download it again."
@@ -45,7 +45,7 @@ def detect_config(what: str, header: Header) -> dict[str, Any]:
     return config
 
 
-def file_shapes(what: str, config: dict[str, Any], **extras: Any) -> Shapes:
+def file_shapes(what: str, config: UnetConfig, **extras: object) -> Shapes:
     """The same as `model_shapes`, of a model as a file describes it.
 
     Raises:
@@ -64,7 +64,7 @@ def _damaged(what: str) -> ModelFileError:
     )
 
 
-def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
+def model_shapes(config: UnetConfig, **extras: object) -> Shapes:
     """Our names and shapes of a whole model.
 
     Args:
@@ -78,8 +78,8 @@ def model_shapes(config: dict[str, Any], **extras: Any) -> Shapes:
 
 
 @lru_cache(maxsize=8)  # one load asks for three or four models of the same size, each of a thousand layers
-def _shapes_of(settings: tuple[tuple[str, Any], ...]) -> Shapes:
-    which = dict(settings)
+def _shapes_of(settings: tuple[tuple[str, object], ...]) -> Shapes:
+    which: UnetConfig = dict(settings)
     # torch's own layers: the host's may put off making their weights
     model = CoInteractDiT(**which, device=torch.device("meta"), operations=torch.nn)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -14,19 +14,25 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import folder_paths
 
 from ...errors import InputError
 from ...training.run.curves import COLUMNS, METRICS, CurveRow, read_rows
 from ...training.settings.sections import RUN_NAME
+from ..objects import Server
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 EVENT, ROUTE = "cointeract.training", "/cointeract/training"
 RUNS = "CoInteract/train"  # below the host's output folder
 PAUSE = 0.2  # seconds between two messages: more often than 5 times a second nobody sees
 SNAPSHOT_POINTS = 4000  # a chart is at most this many pixels wide
 RUNNING, SAVED, ABSENT = "running", "saved", "none"
+
+Message: TypeAlias = dict[str, object]  # what is sent to the page, as JSON
 
 _live: weakref.WeakValueDictionary[str, LiveRun] = weakref.WeakValueDictionary()  # an entry goes with its run
 
@@ -78,12 +84,12 @@ class LiveRun:
         if _live.get(self.name) is self:
             del _live[self.name]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Message:
         """What a snapshot holds beside the values."""
         with self._lock:
             return self._facts()
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> Message:
         node = None if self.node_id is None else str(self.node_id)
         return {"run": self.name, "node": node, "total": self.total_steps, "state": self._state, "text": self._text}
 
@@ -116,7 +122,7 @@ def run_folder(name: str) -> Path:
     return Path(folder_paths.get_output_directory()) / RUNS / name
 
 
-def snapshot(name: str) -> dict[str, Any]:
+def snapshot(name: str) -> Message:
     """Everything known of a run, as it is sent to the page.
 
     Raises:
@@ -127,7 +133,7 @@ def snapshot(name: str) -> dict[str, Any]:
     live = _live.get(name)
     rows = read_rows(path) if path.is_file() else []
     last = rows[-1].step if rows else 0
-    gone = {"run": name, "node": None, "total": last, "state": SAVED if rows else ABSENT, "text": ""}
+    gone: Message = {"run": name, "node": None, "total": last, "state": SAVED if rows else ABSENT, "text": ""}
     return {**(gone if live is None else live.facts()), "after": 0, **_table(fewer(rows))}
 
 
@@ -154,7 +160,7 @@ def register_routes() -> None:
     server.routes.get(ROUTE)(_answer)
 
 
-async def _answer(request: Any) -> Any:
+async def _answer(request: web.Request) -> web.Response:
     """Always 200: any other status is a red line in the page's console."""
     from aiohttp import web  # the host's own server; nothing is fetched
 
@@ -165,7 +171,7 @@ async def _answer(request: Any) -> Any:
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
-def _table(rows: Sequence[CurveRow]) -> dict[str, Any]:
+def _table(rows: Sequence[CurveRow]) -> Message:
     """Steps, and the values of each curve that has any; NaN and infinity are not JSON."""
     columns = {name: [_finite(row.values[name]) for row in rows] for name in COLUMNS}
     known = {name: column for name, column in columns.items() if any(value is not None for value in column)}
@@ -176,6 +182,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _server() -> Any:
+def _server() -> Server | None:
     """The running server, or None; never imports one."""
-    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    server: Server | None = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    return server

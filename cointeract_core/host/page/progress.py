@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import comfy.model_management
 import comfy.utils
 import latent_preview
 from torch import Tensor
+
+from ..objects import Patcher
 
 PREVIEW_FORMAT = "JPEG"
 
@@ -36,7 +37,7 @@ class RunProgress:
         node_id: the node to show it on.
     """
 
-    def __init__(self, patcher: Any, clips: int, steps: int, node_id: str | None) -> None:
+    def __init__(self, patcher: Patcher, clips: int, steps: int, node_id: str | None) -> None:
         self._clips, self._steps, self._node_id = clips, steps, node_id
         self._bar = comfy.utils.ProgressBar(clips * steps, node_id=node_id)
         self._previewer = latent_preview.get_previewer(patcher.load_device, patcher.model.latent_format)

@@ -10,14 +10,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import torch
 
 from ...errors import CoInteractError
 from ...training.run.engine import AccelerateEngine, Engine
+from ...training.settings.sections import TrainSettings
 from ...training.settings.toml import load_settings
-from ..model.standalone import prepare
+from ..model.standalone import settle_device
 
 log = logging.getLogger("cointeract")
 
@@ -45,7 +46,7 @@ def run_command(config: Path, tree: Path, base: Path | None, *, cpu: bool, check
             settings = load_settings(config)
             if not cpu:
                 _take_own_card()
-            prepare(True if cpu else None)
+            settle_device(True if cpu else None)
             _settle_folders(tree, base)
             return _train(settings, (config.parent / settings.data.table).resolve(), cpu, check_only)
         except CoInteractError as error:
@@ -88,7 +89,7 @@ def _settle_folders(tree: Path, base: Path | None) -> None:
         utils.extra_config.load_extra_path_config(str(extra))
 
 
-def _train(settings: Any, table: Path, cpu: bool, check_only: bool) -> int:
+def _train(settings: TrainSettings, table: Path, cpu: bool, check_only: bool) -> int:
     from comfy.model_management import InterruptProcessingException
 
     from ...training.table.preflight import check_table
@@ -121,7 +122,7 @@ def _stopping_by_signal() -> Iterator[None]:
     """
     from comfy.model_management import interrupt_current_processing
 
-    def stop(number: int, _frame: Any) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         interrupt_current_processing(True)
 

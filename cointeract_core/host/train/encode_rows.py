@@ -22,6 +22,7 @@ from ...media.video import read_frames
 from ...training.step.cache import LATENTS, SPEECH, TEXT, EncoderStamps, SampleCache, SampleKeys, sample_keys
 from ...training.table.preflight import CheckedRow
 from ..files.load_encoders import EncoderFiles, load_audio_encoder, load_text_encoder, load_vae
+from ..objects import AudioEncoder, TextEncoder, Vae
 from ..page.progress import stop_if_interrupted
 from ..video.encode import encode_frames, encode_speech, encode_text
 
@@ -87,14 +88,14 @@ def _fill(
         cache.put(kind, key, encode(encoder, checked))
 
 
-def encode_texts(clip: Any, checked: CheckedRow) -> dict[str, Tensor]:
+def encode_texts(clip: TextEncoder, checked: CheckedRow) -> dict[str, Tensor]:
     """The embeddings of `sample.PromptContexts`, `[1, T, text_dim]`."""
     prompt = checked.row.prompt
     texts = {"main": prompt, "empty": "", "hoi": HOI_PROMPT_PREFIX + prompt, "hoi_empty": HOI_PROMPT_PREFIX}
     return {name: encode_text(clip, text)[0][0].float() for name, text in texts.items()}
 
 
-def encode_sound(encoder: Any, checked: CheckedRow) -> dict[str, Tensor]:
+def encode_sound(encoder: AudioEncoder, checked: CheckedRow) -> dict[str, Tensor]:
     """Speech features of the clip, `[1, 25, D, 4 F]`, as the first clip of a video hears them."""
     mono = mono_at_16k(*read_audio(checked.row.audio))
     frames = checked.latents * TEMPORAL_STRIDE
@@ -102,7 +103,7 @@ def encode_sound(encoder: Any, checked: CheckedRow) -> dict[str, Tensor]:
     return {"audio": features[None]}
 
 
-def encode_pictures(vae: Any, checked: CheckedRow) -> dict[str, Tensor]:
+def encode_pictures(vae: Vae, checked: CheckedRow) -> dict[str, Tensor]:
     """All latents of a row, under the names of `sample.TrainingSample`."""
     row, plan, size = checked.row, checked.plan, checked.size
     person = fit_person(read_picture(row.person_image, "person_image"), size, "crop")
@@ -111,23 +112,23 @@ def encode_pictures(vae: Any, checked: CheckedRow) -> dict[str, Tensor]:
     if row.product_image is not None:
         picture = fit_product(read_picture(row.product_image, "product_image"), None, size)
         latents["product"] = encode_frames(vae, picture)
-    if row.motion_video is not None:
+    if row.motion_video is not None and plan.motion is not None:
         motion = read_frames(row.motion_video, plan.motion, size)
         stop_if_interrupted()
         latents["joint"] = encode_frames(vae, torch.cat([motion, target]))
     del target
-    if row.hoi_video is not None:
+    if row.hoi_video is not None and plan.hoi is not None:
         stop_if_interrupted()
         frames = read_frames(row.hoi_video, plan.hoi, size)
         latents["hoi"] = _behind(vae, frames[:1], frames)
-    if row.pose_video is not None:
+    if row.pose_video is not None and plan.pose is not None:
         stop_if_interrupted()
         frames = read_frames(row.pose_video, plan.pose, size, fit_pose_picture)
         latents["pose"] = _behind(vae, frames[:1], frames)
     return latents
 
 
-def _behind(vae: Any, first: Tensor, frames: Tensor) -> Tensor:
+def _behind(vae: Vae, first: Tensor, frames: Tensor) -> Tensor:
     """Latents of frames with one frame in front, whose own latent is dropped: four frames to each latent."""
     return encode_frames(vae, torch.cat([first, frames]))[:, :, 1:]
 

@@ -18,8 +18,10 @@ from ...constants import EXPERT_HIDDEN
 from ...training.step.cache import file_stamp
 from ..files.load_model import LoadPlan, make_patcher, read_tensors
 from ..forms import LayerWeights, without_fast_products
+from ..model.dit import CoInteractDiT
 from ..model.registration import register
 from ..model.skeleton import detect_config, model_shapes
+from ..objects import Patcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,15 @@ class TrainingModel:
         dtype: precision of the computation.
     """
 
-    patcher: Any
+    patcher: Patcher
     lora: dict[str, Tensor]
     dtype: torch.dtype
 
     @property
-    def dit(self) -> Any:
+    def dit(self) -> CoInteractDiT:
         """The transformer."""
-        return self.patcher.model.diffusion_model
+        dit: CoInteractDiT = self.patcher.model.diffusion_model
+        return dit
 
 
 def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts: bool, seed: int) -> TrainingModel:
@@ -101,9 +104,9 @@ def fresh_experts(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
 
 
 @torch.no_grad()
-def copy_rgb_stream(dit: Any) -> None:
+def copy_rgb_stream(dit: CoInteractDiT) -> None:
     """Start the HOI stream as a copy of the RGB stream's parts; its type embedding is zero (DIT:927-970)."""
-    hoi = dit.hoi
+    hoi: Any = dit.hoi
     for theirs, own in ((dit.patch_embedding, hoi.patch_embedding), (dit.head.head, hoi.head.head)):
         with LayerWeights(theirs, own.weight) as (weight, bias):
             own.weight.copy_(weight)

@@ -6,10 +6,10 @@ import logging
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management
 import torch
+from torch import Tensor
 
 from ...clips.loop import decode_target
 from ...clips.parts import ClipScene, PersonReference, ProductReference, Prompts, Speech
@@ -94,7 +94,7 @@ class SampleMaker:
         log.info("A sample of step %d is in %s", step, writer.path)
         return writer.path
 
-    def _frames(self) -> Any:
+    def _frames(self) -> Tensor:
         """Frames `[4 F, H, W, 3]` of the row's first clip."""
         sample, checked = self._sample, self._checked
         latents = min(sample.alone.shape[2], CLIP_TARGET_LATENTS)

@@ -38,6 +38,7 @@ from ...training.step.memory import Memory, memory_mode
 from ...training.step.pinned import give_back
 from ...training.step.step import OFF, in_model_scale
 from ...training.step.trainable import TrainableModel
+from ...training.table.box_cells import boxes_text
 from ...training.table.preflight import CheckedRow, Preflight
 from ..files.load_encoders import EncoderFiles, check_encoders
 from ..files.load_model import LoadPlan, plan_load
@@ -181,7 +182,9 @@ def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
             experts=settings.lora.experts,
             seed=settings.run.seed,
         )
-        identity = fingerprint(settings, data=samples.stamp, model=model_stamp(plan.model), processes=engine.processes)
+        identity = fingerprint(
+            settings, data_stamp=samples.stamp, model_stamp=model_stamp(plan.model), processes=engine.processes
+        )
         trainable, lora = _trainable(model, settings, plan)
         modes = memory_mode(trainable, settings.memory.mode, engine.device, LayerWeights, engine.processes)
         with lora.attached(model.dit), modes as memory:
@@ -227,7 +230,7 @@ def _data_stamp(plan: RunPlan, keys: Sequence[SampleKeys]) -> str:
     told = [[key.text, key.speech, key.latents] for key in keys]
     for part, checked in zip(told, (*plan.rows, *plan.held_out), strict=True):
         row = checked.row
-        part += [str(row.face), str(row.hand), str(row.source), str(row.product_scale)]
+        part += [boxes_text(row.face), boxes_text(row.hand), str(row.source), str(row.product_scale)]
     held_out = [checked.row.number for checked in plan.held_out]
     return hashlib.sha256(json.dumps([told, held_out]).encode()).hexdigest()
 

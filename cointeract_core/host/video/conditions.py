@@ -1,9 +1,8 @@
-"""One clip as the host's own conditioning: what the model reads, under the names the host knows."""
+"""What one clip is sampled from: its scene as the host's CONDITIONING, under the names the host and our model know."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +12,15 @@ from ...clips.plan import ClipPlan
 from ...conditioning.speech import clip_window
 from ...constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS
 from ..model.base_model import FACE_MASK, PRODUCT, PRODUCT_SCALE
+from ..objects import Conditioning
 
 
 @dataclass(frozen=True, slots=True)
 class ClipConditions:
     """Positive and negative CONDITIONING of one clip, and the empty latent to sample into."""
 
-    positive: Any
-    negative: Any
+    positive: Conditioning
+    negative: Conditioning
     latent: Tensor
 
 
@@ -39,7 +39,7 @@ def clip_conditions(
         speech_to_face: keep the influence of speech to tokens the router calls face.
     """
     audio = clip_window(scene.speech.features, plan.index, scene.speech.reference_behaviour)
-    values: dict[str, Any] = {"reference_latents": [scene.person.latent]}
+    values: dict[str, object] = {"reference_latents": [scene.person.latent]}
     if scene.product is not None:
         values[PRODUCT] = scene.product.latent
         values[PRODUCT_SCALE] = scene.product.scale
@@ -58,5 +58,5 @@ def clip_conditions(
     )
 
 
-def _with_values(conditioning: Any, values: dict[str, Any]) -> Any:
+def _with_values(conditioning: Conditioning, values: dict[str, object]) -> Conditioning:
     return [[embedding, {**extra, **values}] for embedding, extra in conditioning]

@@ -10,15 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import comfy.model_management
 import torch
 from torch import Tensor, nn
 
 from ...clips.decoder import Pace, decode_end, learn_pace, modules_of
-from ...constants import LATENT_CHANNELS, TEMPORAL_STRIDE
+from ...constants import LATENT_CHANNELS
+from ...shapes import video_frames
 from ..forms import cuda_device, is_out_of_memory
+from ..objects import Vae
 from ..page.progress import stop_if_interrupted
 
 log = logging.getLogger("cointeract")
@@ -28,7 +29,7 @@ SAME = 8 / 255  # of the picture's range; rounding in 16 bits stays below, a wro
 DecodeLast = Callable[[Tensor, int], Tensor]
 
 
-def end_decoder(vae: Any) -> DecodeLast:
+def end_decoder(vae: Vae) -> DecodeLast:
     """How to decode the last frames of latents with a VAE.
 
     Args:
@@ -51,7 +52,7 @@ def end_decoder(vae: Any) -> DecodeLast:
     return partial(_decode_whole, vae)
 
 
-def decode_last(vae: Any, latents: Tensor, frames: int) -> Tensor:
+def decode_last(vae: Vae, latents: Tensor, frames: int) -> Tensor:
     """The last frames of latents, by `end_decoder`; who decodes several times keeps that."""
     return end_decoder(vae)(latents, frames)
 
@@ -69,14 +70,14 @@ def _agrees(ours: DecodeLast, latents: Tensor, whole: Tensor) -> bool:
 
 
 def _wanted(latents: Tensor, frames: int) -> int:
-    return min(frames, (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1)
+    return min(frames, video_frames(latents.shape[2]))
 
 
-def _decode_whole(vae: Any, latents: Tensor, frames: int) -> Tensor:
+def _decode_whole(vae: Vae, latents: Tensor, frames: int) -> Tensor:
     return vae.decode(latents)[0][-_wanted(latents, frames) :]
 
 
-def _decode_short(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
+def _decode_short(vae: Vae, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
     try:
         return _stream(vae, modules, pace, latents, _wanted(latents, frames))
     except RuntimeError as error:
@@ -86,13 +87,13 @@ def _decode_short(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tenso
     return _decode_whole(vae, latents, frames)  # the host tiles by itself where memory runs out
 
 
-def _stream(vae: Any, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
+def _stream(vae: Vae, modules: list[nn.Module], pace: Pace, latents: Tensor, frames: int) -> Tensor:
     """Step by step; finished frames leave the device at once."""
     memory = vae.memory_used_decode(latents.shape, vae.vae_dtype)
     comfy.model_management.load_models_gpu([vae.patcher], memory_required=memory, force_full_load=vae.disable_offload)
     height, width = (side * vae.spacial_compression_decode() for side in latents.shape[-2:])
     out = torch.empty(frames, height, width, 3, device=vae.output_device)
-    skipped = (latents.shape[2] - 1) * TEMPORAL_STRIDE + 1 - frames
+    skipped = video_frames(latents.shape[2]) - frames
     with torch.inference_mode(), cuda_device(vae.device):
         moments = vae.first_stage_model.conv2(latents.to(vae.vae_dtype).to(vae.device))
         for number, piece in decode_end(modules, moments, frames, pace, stop_if_interrupted):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ...conditioning.speech import features_at_25fps
 from ...constants import AUDIO_DIM, AUDIO_LAYERS, AUDIO_SAMPLE_RATE
 from ...errors import ModelFileError
+from ..objects import AudioEncoder, Conditioning, TextEncoder, Vae
 
 
-def encode_frames(vae: Any, frames: Tensor) -> Tensor:
+def encode_frames(vae: Vae, frames: Tensor) -> Tensor:
     """Frames `[F, H, W, 3]` in 0-1 to latents `[1, 16, (F - 1) / 4 + 1, H / 8, W / 8]`.
 
     The host tiles by itself where memory runs out.
@@ -20,7 +19,7 @@ def encode_frames(vae: Any, frames: Tensor) -> Tensor:
     return vae.encode(frames[..., :3])
 
 
-def encode_speech(encoder: Any, mono: Tensor, frames: int | None) -> Tensor:
+def encode_speech(encoder: AudioEncoder, mono: Tensor, frames: int | None) -> Tensor:
     """Features of speech at 25 frames a second.
 
     The encoder hears the whole speech at once, at any length: its attention is global, and it scales the sound by the
@@ -47,17 +46,16 @@ def encode_speech(encoder: Any, mono: Tensor, frames: int | None) -> Tensor:
             f"The audio encoder gives {len(layers)} layers of width {layers[0].shape[-1]}, but the model reads "
             f"{AUDIO_LAYERS} of width {AUDIO_DIM}; load wav2vec2-large-xlsr-53-chinese-zh-cn instead."
         )
-    features, given = None, layers[0].dtype
+    features = torch.empty(0, dtype=torch.float16 if layers[0].dtype is torch.float16 else torch.float32)
     for number in range(AUDIO_LAYERS):
         of_layer = features_at_25fps(layers[number].float().cpu(), frames)[0]
         layers[number] = None
-        if features is None:
-            kept = torch.float16 if given is torch.float16 else torch.float32
-            features = torch.empty(AUDIO_LAYERS, *of_layer.shape, dtype=kept)
+        if number == 0:
+            features = features.new_empty(AUDIO_LAYERS, *of_layer.shape)
         features[number] = of_layer
     return features
 
 
-def encode_text(clip: Any, text: str) -> Any:
+def encode_text(clip: TextEncoder, text: str) -> Conditioning:
     """A host CONDITIONING for one prompt."""
     return clip.encode_from_tokens_scheduled(clip.tokenize(text))

@@ -1,9 +1,8 @@
-"""A finished video as the host's IMAGE and AUDIO."""
+"""A finished video for the host's own nodes: its frames as IMAGE, read back from disk, and its sound as AUDIO."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import comfy.model_management
 import torch
@@ -13,6 +12,7 @@ from ...clips.parts import FinishedVideo
 from ...clips.writer import load_frames
 from ...constants import VIDEO_FPS
 from ...errors import InputError
+from ..objects import Audio
 
 IMAGE_BYTES = 4  # the host's IMAGE is float32
 GIGABYTE = 1e9
@@ -49,7 +49,7 @@ def finished_images(video: FinishedVideo, all_frames: bool) -> Tensor:
     return load_frames(video.clip_files)
 
 
-def finished_audio(video: FinishedVideo) -> dict[str, Any]:
+def finished_audio(video: FinishedVideo) -> Audio:
     """The original sound, cut to the length of the video."""
     rate = video.speech.sample_rate
     samples = round(video.frames * rate / VIDEO_FPS)

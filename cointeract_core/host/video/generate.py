@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
@@ -16,20 +15,22 @@ from ...clips.writer import ClipWriter
 from ...constants import VIDEO_FPS
 from ...errors import ResultError
 from ..files.blame import suspicion
+from ..model.prepare import prepared
+from ..objects import Patcher, Vae
 from ..page.progress import RunProgress
 from ..version import warn_of_new_host
+from .check_memory import check_memory, forward_memory
 from .decode import end_decoder
 from .encode import encode_frames
 from .output import new_video_paths
-from .room import check_room, forward_memory
 from .sampling import SampleSettings, clip_sampler, make_sigmas, with_shift
 
 log = logging.getLogger("cointeract")
 
 
 def generate_video(
-    patcher: Any,
-    vae: Any,
+    patcher: Patcher,
+    vae: Vae,
     scene: ClipScene,
     settings: SampleSettings,
     *,
@@ -59,17 +60,17 @@ def generate_video(
     """
     warn_of_new_host()
     plan = scene.speech.plan
-    model = with_shift(patcher, settings.shift)
-    room = check_room(model, forward_memory(model, scene))
-    sigmas = make_sigmas(model, settings)
-    progress = RunProgress(model, len(plan.clips), len(sigmas) - 1, node_id)
+    shifted = with_shift(prepared(patcher), settings.shift)
+    memory = check_memory(shifted, forward_memory(shifted, scene))
+    sigmas = make_sigmas(shifted, settings)
+    progress = RunProgress(shifted, len(plan.clips), len(sigmas) - 1, node_id)
     size = scene.person.size
-    progress.say(room)
+    progress.say(memory)
     path, work = new_video_paths(filename_prefix, size.width, size.height, value_of)
     writer = ClipWriter(path, work, scene.speech.waveform, scene.speech.sample_rate)
 
     def announced(what: str, work_on: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def call(*inputs: Any) -> Tensor:
+        def call(*inputs: object) -> Tensor:
             progress.say(f"{writer.frames} of {plan.frames} frames done, {what}")
             return work_on(*inputs)
 
@@ -78,7 +79,7 @@ def generate_video(
     clips = run_clips(
         plan,
         scene.person.latent,
-        sample=clip_sampler(model, scene, settings, sigmas, progress.callback, speech_to_face=speech_to_face),
+        sample=clip_sampler(shifted, scene, settings, sigmas, progress.callback, speech_to_face=speech_to_face),
         decode=announced("decoding the next clip", end_decoder(vae)),
         encode=announced("encoding motion frames", partial(encode_frames, vae)),
         eight_bit_hand_over=scene.speech.reference_behaviour,

@@ -11,18 +11,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 
 from ...files import replaced
+from ..objects import Graph
 
 VALUES = (
     "seed", "steps", "cfg", "shift", "sampler_name", "scheduler", "speech_to_face", "filename_prefix", "negative_until",
 )  # fmt: skip
 
 
-def remember(prompt: Mapping[str, Any] | None, node_id: str | None, path: Path) -> None:
+def remember(prompt: Graph | None, node_id: str | None, path: Path) -> None:
     """Record the file that a node has made.
 
     Args:
@@ -35,7 +35,7 @@ def remember(prompt: Mapping[str, Any] | None, node_id: str | None, path: Path) 
         _write(record, str(path), _read(record)[1])
 
 
-def times_lost(typed: Mapping[str, Any]) -> int:
+def times_lost(typed: Mapping[str, object]) -> int:
     """How often the file that these values made was gone: it changes once each time, and then stays.
 
     Args:
@@ -49,7 +49,7 @@ def times_lost(typed: Mapping[str, Any]) -> int:
     return lost
 
 
-def _record(typed: Mapping[str, Any]) -> Path:
+def _record(typed: Mapping[str, object]) -> Path:
     values = json.dumps({name: typed[name] for name in VALUES if typed.get(name) is not None}, sort_keys=True)
     name = hashlib.sha256(values.encode()).hexdigest()[:16]
     return Path(folder_paths.get_temp_directory()) / f"cointeract_made_{name}.json"

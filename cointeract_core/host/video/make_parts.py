@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from ...shapes import VideoSize
 from ..files.check_wired import check_audio_encoder, check_text_encoder, check_vae
 from ..files.video_file import video_file
 from ..files.workflow import audio_encoder_vocabulary
+from ..objects import Audio, AudioEncoder, TextEncoder, Vae, Video
 from ..page.progress import stop_if_interrupted
 from .encode import encode_frames, encode_speech, encode_text
 
@@ -28,7 +28,7 @@ log = logging.getLogger("cointeract")
 
 
 def make_person(
-    vae: Any, image: Tensor, size: VideoSize, fit: str, transparency: Tensor | None = None
+    vae: Vae, image: Tensor, size: VideoSize, fit: str, transparency: Tensor | None = None
 ) -> tuple[PersonReference, Tensor]:
     """The person reference and the picture it was made from, `[1, H, W, 3]`.
 
@@ -41,7 +41,7 @@ def make_person(
 
 
 def make_product(
-    vae: Any,
+    vae: Vae,
     image: Tensor,
     mask: Tensor | None,
     size: VideoSize,
@@ -65,8 +65,8 @@ def make_product(
 
 
 def make_speech(
-    encoder: Any,
-    audio: Any,
+    encoder: AudioEncoder,
+    audio: Audio,
     max_clips: int,
     reference_behaviour: bool,
     *,
@@ -96,7 +96,7 @@ def make_speech(
     return Speech(features, waveform, rate, plan, reference_behaviour), notes
 
 
-def make_pose(vae: Any, frames: Tensor, fps: float, speech: Speech, size: VideoSize) -> tuple[Pose, list[str]]:
+def make_pose(vae: Vae, frames: Tensor, fps: float, speech: Speech, size: VideoSize) -> tuple[Pose, list[str]]:
     """Pose latents of every clip, and notes for the user.
 
     Args:
@@ -110,7 +110,7 @@ def make_pose(vae: Any, frames: Tensor, fps: float, speech: Speech, size: VideoS
     return _encode_pose(vae, blocks, len(times), speech, size)
 
 
-def make_pose_of_video(vae: Any, video: Any, speech: Speech, size: VideoSize) -> tuple[Pose, list[str]]:
+def make_pose_of_video(vae: Vae, video: Video, speech: Speech, size: VideoSize) -> tuple[Pose, list[str]]:
     """As `make_pose`, of a VIDEO: its file is read as training reads one, frame by frame and by its time stamps."""
     check_vae(vae)
     found = video_file(video)
@@ -130,7 +130,7 @@ def _clip_blocks(times: Sequence[int], speech: Speech) -> list[Sequence[int]]:
 
 
 def _encode_pose(
-    vae: Any, blocks: Iterable[Tensor], count: int, speech: Speech, size: VideoSize
+    vae: Vae, blocks: Iterable[Tensor], count: int, speech: Speech, size: VideoSize
 ) -> tuple[Pose, list[str]]:
     """One clip at a time: a long pose video at full size would fill the memory."""
     clips = []
@@ -141,7 +141,7 @@ def _encode_pose(
     return Pose(tuple(clips), size), [note] if note else []
 
 
-def make_prompts(clip: Any, prompts: Sequence[str], negative: str) -> Prompts:
+def make_prompts(clip: TextEncoder, prompts: Sequence[str], negative: str) -> Prompts:
     """One conditioning per prompt and one for the negative prompt."""
     check_text_encoder(clip)
     return Prompts(tuple(encode_text(clip, prompt) for prompt in prompts), encode_text(clip, negative))

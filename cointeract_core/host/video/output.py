@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 
@@ -15,7 +14,7 @@ from ...errors import InputError, shown
 from ...leftovers import sweep, writer_mark
 
 
-def prefix_problem(filename_prefix: Any) -> str | None:
+def prefix_problem(filename_prefix: object) -> str | None:
     """What is wrong with a prefix before anything runs; values of other nodes are not known yet."""
     if not isinstance(filename_prefix, str):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import comfy.model_sampling
 import comfy.samplers
@@ -16,8 +15,8 @@ from ...clips.plan import ClipPlan
 from ...clips.schedule import negative_floor, published_sigmas
 from ...clips.watch import StepWatch
 from ...constants import TIMESTEPS
-from ..model.clip_cache import cache_per_run
-from ..model.parking import with_parking
+from ...model.parts import Options
+from ..objects import Patcher
 from .conditions import ClipConditions, clip_conditions
 
 PUBLISHED_SCHEDULE = "published"
@@ -62,12 +61,16 @@ class PartlyGuided(comfy.samplers.CFGGuider):
     That part is the host's guidance 1: nodes that ask it for both passes all the same still get them.
     """
 
-    def __init__(self, patcher: Any, floor: float) -> None:
+    cfg: float
+
+    def __init__(self, patcher: Patcher, floor: float) -> None:
         """Follow the prompt alone at and below the noise level `floor`; half the work of a step."""
         super().__init__(patcher)
         self._floor = floor * (1 + SAME_LEVEL)
 
-    def predict_noise(self, x: Tensor, timestep: Tensor, model_options: Any = None, seed: int | None = None) -> Tensor:
+    def predict_noise(
+        self, x: Tensor, timestep: Tensor, model_options: dict[str, Options] | None = None, seed: int | None = None
+    ) -> Tensor:
         """The host's entry, once per call of the model: samplers may make several in a step, so the noise decides."""
         guidance = self.cfg
         if float(timestep.max()) <= self._floor:
@@ -76,32 +79,32 @@ class PartlyGuided(comfy.samplers.CFGGuider):
             if run is not None:
                 run.alone()
         try:
-            return super().predict_noise(x, timestep, model_options or {}, seed)
+            noise: Tensor = super().predict_noise(x, timestep, model_options or {}, seed)
+            return noise
         finally:
             self.cfg = guidance
 
 
-def with_shift(patcher: Any, shift: float) -> Any:
-    """A clone of the model whose host schedules use `shift`."""
+def with_shift(patcher: Patcher, shift: float) -> Patcher:
+    """A clone of a MODEL whose host schedules use `shift`."""
 
     class Shifted(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
         pass
 
     sampling = Shifted(patcher.model.model_config)
     sampling.set_parameters(shift=shift, multiplier=TIMESTEPS)
-    clone = with_parking(patcher)  # one from the host's own loaders does not park yet, and has no cache
+    clone = patcher.clone()
     clone.add_object_patch("model_sampling", sampling)
-    cache_per_run(clone)
     return clone
 
 
-def make_sigmas(patcher: Any, settings: SampleSettings) -> Tensor:
+def make_sigmas(patcher: Patcher, settings: SampleSettings) -> Tensor:
     """Noise levels `[steps + 1]`, from 1 to 0."""
     if settings.scheduler == PUBLISHED_SCHEDULE:
         return published_sigmas(settings.steps, settings.shift)
-    return comfy.samplers.calculate_sigmas(
-        patcher.get_model_object("model_sampling"), settings.scheduler, settings.steps
-    ).cpu()
+    sampling = patcher.get_model_object("model_sampling")
+    sigmas: Tensor = comfy.samplers.calculate_sigmas(sampling, settings.scheduler, settings.steps)
+    return sigmas.cpu()
 
 
 def clip_noise(latent: Tensor, seed: int) -> Tensor:
@@ -116,7 +119,7 @@ def clip_noise(latent: Tensor, seed: int) -> Tensor:
 
 
 def sample_clip(
-    patcher: Any,
+    patcher: Patcher,
     conditions: ClipConditions,
     settings: SampleSettings,
     sigmas: Tensor,
@@ -126,7 +129,7 @@ def sample_clip(
     """Latents of one clip, `[1, 16, 20, h, w]`.
 
     Args:
-        patcher: the model, from `with_shift`.
+        patcher: the MODEL, `prepared` and then from `with_shift`.
         conditions: from `clip_conditions`.
         sigmas: from `make_sigmas`.
         seed: of this clip.
@@ -147,7 +150,7 @@ def sample_clip(
         if callback is not None:
             callback(step, denoised, noisy, steps)
 
-    latents = guider.sample(
+    latents: Tensor = guider.sample(
         clip_noise(conditions.latent, seed),
         conditions.latent,
         comfy.samplers.sampler_object(settings.sampler),
@@ -161,7 +164,7 @@ def sample_clip(
 
 
 def clip_sampler(
-    patcher: Any,
+    patcher: Patcher,
     scene: ClipScene,
     settings: SampleSettings,
     sigmas: Tensor,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from ...constants import CLIP_TARGET_LATENTS, LATENT_CHANNELS
 from ...errors import InputError, ResultError
 from ..files.blame import suspicion
 from ..files.check_wired import check_vae
+from ..objects import Vae
 from .conditions import ClipConditions, clip_conditions
 from .decode import decode_last
 from .encode import encode_frames
@@ -37,7 +37,7 @@ class ClipContext:
 
 
 def prepare_clip_context(
-    scene: ClipScene, clip: int, vae: Any, previous_frames: Tensor | None, *, speech_to_face: bool = False
+    scene: ClipScene, clip: int, vae: Vae | None, previous_frames: Tensor | None, *, speech_to_face: bool = False
 ) -> tuple[ClipConditions, ClipContext]:
     """Conditions of clip number `clip`, and its context.
 
@@ -61,7 +61,7 @@ def prepare_clip_context(
     return conditions, ClipContext(clips[clip], scene.person.latent if motion is None else motion)
 
 
-def _motion(scene: ClipScene, clip: int, vae: Any, frames: Tensor | None) -> Tensor:
+def _motion(scene: ClipScene, clip: int, vae: Vae | None, frames: Tensor | None) -> Tensor:
     if frames is None or vae is None:
         absent = "previous_frames" if frames is None else "vae"
         raise InputError(f"clip is {clip}, but {absent} is not wired; wire the frames of the clips before and a VAE.")
@@ -81,7 +81,7 @@ def _motion(scene: ClipScene, clip: int, vae: Any, frames: Tensor | None) -> Ten
     return motion
 
 
-def decode_clip(vae: Any, target: Tensor, context: ClipContext, files: Sequence[str] = ()) -> tuple[Tensor, str | None]:
+def decode_clip(vae: Vae, target: Tensor, context: ClipContext, files: Sequence[str] = ()) -> tuple[Tensor, str | None]:
     """Frames a sampled clip adds to the video, `[keep, H, W, 3]`, and a warning where they show nothing.
 
     Args:

@@ -6,7 +6,6 @@ import datetime
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +27,7 @@ def save_trained(
     *,
     step: int,
     rows: int,
-    identity: Mapping[str, Any],
+    identity: Mapping[str, object],
     title: str | None = None,
 ) -> list[Path]:
     """Write the adapter of a run.
@@ -74,13 +73,14 @@ def in_authors_scale(adapter: Mapping[str, Tensor], scale: float) -> tuple[dict[
     extras = {name: tensor for name, tensor in adapter.items() if name.startswith(EXTRAS)}
     lora = {}
     for name in adapter.keys() - extras.keys():
-        up = parse_lora(name).part == UP
+        parsed = parse_lora(name)
+        up = parsed is not None and parsed.part == UP
         lora[name] = (adapter[name].float() * scale).to(SAVED_DTYPE) if up else adapter[name]
     return lora, extras
 
 
 def describe(
-    settings: TrainSettings, *, step: int, rows: int, identity: Mapping[str, Any], title: str
+    settings: TrainSettings, *, step: int, rows: int, identity: Mapping[str, object], title: str
 ) -> dict[str, str]:
     """Metadata of an adapter, under the names other tools show."""
     lora, optimizer, sampling = settings.lora, settings.optimizer, settings.sampling

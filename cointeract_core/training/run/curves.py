@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -19,6 +19,9 @@ from ...csv_text import CsvError, split_csv
 from ...drawing.plot import draw_curves, save_picture
 from ...errors import InputError
 from ...files import replaced
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger("cointeract")
 
@@ -192,7 +195,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _open_events(folder: Path, keep_to_step: int) -> Any:
+def _open_events(folder: Path, keep_to_step: int) -> SummaryWriter | None:
     """A writer of TensorBoard events, or None where TensorBoard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         log.info("TensorBoard is not installed; the curves go to %s and %s only", METRICS, PICTURE)

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ...errors import InputError
 
@@ -20,7 +21,7 @@ SHARDED = {
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
 }
 LONGEST_WAIT = timedelta(days=7)  # the others wait while the first process encodes all rows
-Values = Mapping[str, "float | None"]
+Values: TypeAlias = Mapping[str, "float | None"]
 
 
 class Engine(Protocol):
@@ -30,7 +31,7 @@ class Engine(Protocol):
     processes: int
     rank: int
 
-    def prepare(self, model: nn.Module, optimiser: Any) -> tuple[nn.Module, Any]:
+    def prepare(self, model: nn.Module, optimiser: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Model and optimiser as this engine runs them."""
 
     def collecting(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -58,7 +59,7 @@ class LocalEngine:
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def prepare(self, model: nn.Module, optimiser: Any) -> tuple[nn.Module, Any]:
+    def prepare(self, model: nn.Module, optimiser: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Both as they are."""
         return model, optimiser
 
@@ -112,9 +113,12 @@ class AccelerateEngine:
         self.processes = self._accelerator.num_processes
         self.rank = self._accelerator.process_index
 
-    def prepare(self, model: nn.Module, optimiser: Any) -> tuple[nn.Module, Any]:
+    def prepare(self, model: nn.Module, optimiser: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrapped for its way of sharing; the model stays where the memory mode has put it."""
-        return self._accelerator.prepare(model, optimiser, device_placement=[False, False])
+        wrapped: tuple[nn.Module, Optimizer] = self._accelerator.prepare(
+            model, optimiser, device_placement=[False, False]
+        )
+        return wrapped
 
     @contextmanager
     def collecting(self, model: nn.Module, last: bool) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..settings.sections import TrainSettings
 from ..settings.toml import plain_values
@@ -20,24 +19,25 @@ FREE = {
 }  # fmt: skip
 
 
-def fingerprint(settings: TrainSettings, *, data: str, model: str, processes: int = 1) -> dict[str, Any]:
+def fingerprint(settings: TrainSettings, *, data_stamp: str, model_stamp: str, processes: int = 1) -> dict[str, object]:
     """Identity of a run.
 
     Args:
-        data: hash of all encoded rows.
-        model: hash of base and adapter.
+        data_stamp: hash of all encoded rows.
+        model_stamp: hash of base and adapter.
         processes: each takes its own samples of a step, so their number counts as accumulation does.
     """
-    kept: dict[str, Any] = {}
+    kept: dict[str, object] = {}
     for section, values in plain_values(settings).items():
         kept |= {f"{section}.{key}": value for key, value in values.items() if key not in FREE.get(section, ())}
     if settings.optimizer.schedule != "constant":
         kept["run.steps"] = settings.run.steps  # the rate of every step follows from it
-    samples = kept.pop("optimizer.accumulation") * processes
-    return {**kept, "samples per step": samples, "data": data, "model": model}
+    del kept["optimizer.accumulation"]  # it counts as samples
+    samples = settings.optimizer.accumulation * processes
+    return {**kept, "samples per step": samples, "data": data_stamp, "model": model_stamp}
 
 
-def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """What differs, such as ``optimizer.learning_rate was 1e-05 and is 0.0001``; empty where a run may go on."""
     found = []
     for name in {**saved, **now}:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ...errors import InputError
 from ..settings.sections import OptimizerSettings
@@ -18,14 +19,26 @@ STATE_BYTES = {"adamw": 8, "adamw8bit": 2, "prodigy": 16, "schedulefree": 8}
 LISTED = "list"  # mark of a tuple or list in the facts, whose entries follow
 
 
-def make_optimiser(settings: OptimizerSettings, parameters: Sequence[nn.Parameter]) -> Any:
+class _TwoModes(Protocol):
+    """A schedule-free optimiser, which has other weights to train than to use."""
+
+    param_groups: list[dict[str, Any]]
+
+    def train(self) -> None:
+        """Put those to train into the parameters."""
+
+    def eval(self) -> None:
+        """Put those to use into the parameters."""
+
+
+def make_optimiser(settings: OptimizerSettings, parameters: Sequence[nn.Parameter]) -> Optimizer:
     """The optimiser of a run.
 
     Raises:
         InputError: its package is not installed.
     """
     rate, decay = settings.learning_rate, settings.weight_decay
-    makers: dict[str, Callable[[], Any]] = {
+    makers: dict[str, Callable[[], Optimizer]] = {
         # on a card in one kernel: the default there makes one more set of all parameters
         "adamw": lambda: torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=_on_a_card(parameters)),
         "adamw8bit": lambda: _adamw8bit(parameters, rate, decay),
@@ -47,23 +60,26 @@ def _on_a_card(parameters: Sequence[nn.Parameter]) -> bool | None:
     return True if parameters and all(parameter.device.type == "cuda" for parameter in parameters) else None
 
 
-def _adamw8bit(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Any:
+def _adamw8bit(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Optimizer:
     from bitsandbytes.optim import AdamW8bit
 
-    return AdamW8bit(parameters, lr=rate, weight_decay=decay)
+    optimiser: Optimizer = AdamW8bit(parameters, lr=rate, weight_decay=decay)
+    return optimiser
 
 
-def _prodigy(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Any:
+def _prodigy(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Optimizer:
     from prodigyopt import Prodigy
 
-    return Prodigy(parameters, lr=rate, weight_decay=decay)
+    optimiser: Optimizer = Prodigy(parameters, lr=rate, weight_decay=decay)
+    return optimiser
 
 
-def _schedule_free(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Any:
+def _schedule_free(parameters: Sequence[nn.Parameter], rate: float, decay: float) -> Optimizer:
     from schedulefree import AdamWScheduleFree
 
-    optimiser = AdamWScheduleFree(parameters, lr=rate, weight_decay=decay)
-    optimiser.train()
+    free = AdamWScheduleFree(parameters, lr=rate, weight_decay=decay)
+    free.train()
+    optimiser: Optimizer = free
     return optimiser
 
 
@@ -77,24 +93,27 @@ def learning_rate_at(settings: OptimizerSettings, step: int, steps: int) -> floa
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(passed, 1.0)))
 
 
-def set_learning_rate(optimiser: Any, rate: float) -> None:
+def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
     """Use a rate from the next step on."""
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
+def _knows_two_modes(optimiser: Optimizer) -> TypeGuard[_TwoModes]:
+    return "train_mode" in optimiser.param_groups[0]  # only schedule-free ones do
+
+
 @contextmanager
-def averaged_weights(optimiser: Any) -> Iterator[None]:
+def averaged_weights(optimiser: Optimizer) -> Iterator[None]:
     """Inside, the parameters are those to be used and saved; copy what is to outlast the context.
 
     Schedule-free optimisers train beside them.  The way back is by a copy, because theirs rounds, and looking at a run
     must not change it.  Other optimisers train the parameters themselves, which stay as they are.
     """
-    groups = optimiser.param_groups
-    if "train_mode" not in groups[0]:  # only schedule-free optimisers know two modes
+    if not _knows_two_modes(optimiser):
         yield
         return
-    parameters = [parameter for group in groups for parameter in group["params"]]
+    parameters: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     kept = [parameter.detach().to("cpu", copy=True) for parameter in parameters]
     optimiser.eval()
     try:
@@ -106,7 +125,7 @@ def averaged_weights(optimiser: Any) -> Iterator[None]:
                 parameter.copy_(value)
 
 
-def optimiser_tensors(optimiser: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def optimiser_tensors(optimiser: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """An optimiser's state as tensors by name, and the rest as JSON holds it; the next step changes the tensors."""
     state = optimiser.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -120,7 +139,7 @@ def optimiser_tensors(optimiser: Any) -> tuple[dict[str, Tensor], dict[str, Any]
     return tensors, facts
 
 
-def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Put a state back into an optimiser made for the same parameters in the same order.
 
     Raises:
@@ -146,12 +165,12 @@ def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], facts: Mapp
                 held[key] = value.clone()  # not the state's own, whose file nobody could remove on Windows
 
 
-def _kernels(group: Mapping[str, Any]) -> dict[str, Any]:
+def _kernels(group: Mapping[str, object]) -> dict[str, object]:
     """What says how steps are computed, not which: that follows from where the parameters lie now."""
     return {name: group[name] for name in ("foreach", "fused") if name in group}
 
 
-def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+def _pack(value: object, path: str, tensors: dict[str, Tensor]) -> dict[str, object]:
     """JSON of a nested value; a tensor is put aside under its path, where the JSON says only that it is one."""
     if isinstance(value, Tensor):
         tensors[path] = value.detach()

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -65,7 +66,7 @@ def _holder(path: Path) -> str:
 
 def _lock(file: BinaryIO) -> bool:
     """Lock an open file; False where another holds it. Closing it, or the end of the process, frees it."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         try:

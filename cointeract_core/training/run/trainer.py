@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ...errors import InputError
 from ...model.forward import Recompute
 from ..settings.sections import TrainSettings
 from ..step.sample import TrainingSample
-from ..step.step import OFF, draw, sample_generator, visibility_at
+from ..step.step import OFF, StepLosses, draw, sample_generator, visibility_at
 from ..step.trainable import TrainableModel
 from .curves import CurveLog
 from .ema import AdapterEma
@@ -80,11 +80,11 @@ class Trainer:
     settings: TrainSettings
     engine: Engine
     root: Path
-    identity: dict[str, Any]
+    identity: Mapping[str, object]
     hooks: Hooks
     step: int = 0
-    _ready: Any = field(default=None, init=False)
-    _optimiser: Any = field(default=None, init=False)
+    _ready: nn.Module = field(init=False)  # the model and its optimiser as the engine runs them
+    _optimiser: Optimizer = field(init=False)
     _average: AdapterEma | None = field(default=None, init=False)
     _saved_at: int = field(default=-1, init=False)
     _skipped: int = field(default=0, init=False)  # steps whose gradient was no number
@@ -203,7 +203,7 @@ class Trainer:
             generator = sample_generator(settings.run.seed, number)
             drawn = draw(sample, settings.sampling, generator, hoi=visibility != OFF)
             with engine.collecting(self._ready, last=part + 1 == count):
-                losses = self._ready(
+                losses: StepLosses = self._ready(
                     sample, drawn, settings.loss, visibility, self.hooks.to_model, self.hooks.recompute
                 )
                 engine.backward(losses.total / count)
@@ -261,7 +261,8 @@ class Trainer:
             return
         tensors, facts = optimiser_tensors(self._optimiser)
         average = {} if self._average is None else self._average.tensors()
-        groups = {"trained": self.model.trainable(), "optimiser": tensors, "average": average}
+        groups: dict[str, dict[str, Tensor]] = {"trained": dict(self.model.trainable())}
+        groups |= {"optimiser": tensors, "average": average}
         state = RunState(self.step, groups, {"identity": self.identity, "optimiser": facts})
         save_state(self.root / STATES, state, self.settings.run.keep_last)
         self._saved_at = self.step
@@ -282,7 +283,7 @@ def _means(seen: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
     """Each value's mean over the samples that have one."""
     means: dict[str, float | None] = {}
     for name in seen[0]:
-        known = [values[name] for values in seen if values[name] is not None]
+        known = [value for values in seen if (value := values[name]) is not None]
         means[name] = sum(known) / len(known) if known else None
     return means
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from ..step.noise import loss_weights, training_sigmas
 from ..step.sample import TrainingSample
 from ..step.step import ASYMMETRIC, Draw, sample_generator, step_losses
 from ..step.timesteps import Dropped
+from ..step.transformer import Transformer
 
 LEVELS = (150, 350, 550, 750)  # of 1000, highest noise first: the experts take part in the last three
 SHIFT = 5.0  # of the levels; fixed, so that runs with different settings can be compared
@@ -21,12 +21,15 @@ NOTHING_DROPPED = Dropped(prompt=False, motion=False, pose=False, audio=False)
 
 
 def validation_loss(
-    dit: Any, samples: Sequence[Callable[[], TrainingSample]], loss: LossSettings, to_model: Callable[[Tensor], Tensor]
+    dit: Transformer,
+    samples: Sequence[Callable[[], TrainingSample]],
+    loss: LossSettings,
+    to_model: Callable[[Tensor], Tensor],
 ) -> float:
     """Mean flow loss of the target over all rows and levels, with every condition and without the HOI stream.
 
     Args:
-        dit: the transformer, with its LoRA attached.
+        dit: with its LoRA attached.
         to_model: puts a tensor onto the model's device in its precision.
     """
     sigmas, weights = training_sigmas(SHIFT), loss_weights(SHIFT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ...errors import CONTROL, InputError, shown
 
@@ -19,7 +18,7 @@ def refuse(name: str, value: object, expected: str, advice: str) -> InputError:
     return InputError(f"{name} is {f'“{text_of}”' if isinstance(value, str) else text_of}, but {expected}; {advice}.")
 
 
-def whole(name: str, value: Any, low: int, advice: str, high: int | None = None) -> None:
+def whole(name: str, value: object, low: int, advice: str, high: int | None = None) -> None:
     """A whole number from `low` on.
 
     Raises:
@@ -32,23 +31,24 @@ def whole(name: str, value: Any, low: int, advice: str, high: int | None = None)
         raise refuse(name, value, f"a whole number {limit} is expected", advice)
 
 
-def number(name: str, value: Any, low: float, advice: str, high: float = math.inf, *, above: bool = False) -> None:
+def number(name: str, value: object, low: float, advice: str, high: float = math.inf, *, above: bool = False) -> None:
     """A number from `low` (`above`: beyond it) to `high`.
 
     Raises:
         InputError: it is not.
     """
-    good = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
-    if not good or value < low or (above and value == low) or value > min(high, LARGEST):
+    given = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    good = -math.inf < given < math.inf
+    if not good or given < low or (above and given == low) or given > min(high, LARGEST):
         limit = f"above {low:g}" if above else f"from {low:g}"
-        if high < math.inf or (good and value > LARGEST):
+        if high < math.inf or (good and given > LARGEST):
             limit += f"{' and up' if above else ''} to {min(high, LARGEST):g}"
         elif not above:
             limit += " on"
         raise refuse(name, value, f"a number {limit} is expected", advice)
 
 
-def switch(name: str, value: Any) -> None:
+def switch(name: str, value: object) -> None:
     """True or false.
 
     Raises:
@@ -58,7 +58,7 @@ def switch(name: str, value: Any) -> None:
         raise refuse(name, value, "true or false is expected", "write it without quotes")
 
 
-def choice(name: str, value: Any, known: Sequence[str]) -> None:
+def choice(name: str, value: object, known: Sequence[str]) -> None:
     """One of a few words.
 
     Raises:
@@ -94,7 +94,7 @@ def number_in(name: str, value: str) -> float:
         raise refuse(name, value, "a number is expected", "write it like 1e-4 or 0.0001") from None
 
 
-def text(name: str, value: Any, advice: str) -> None:
+def text(name: str, value: object, advice: str) -> None:
     """Some text.
 
     Raises:

@@ -19,6 +19,7 @@ from ...constants import (
 )
 from ...errors import InputError
 from ...shapes import LARGEST_SIDE, SMALLEST_SIDE, VideoSize
+from .memory_modes import MEMORY_MODES, RECIPES
 from .rules import choice, number, refuse, switch, text, whole
 from .targets import TARGETS
 
@@ -27,8 +28,6 @@ TIMESTEP_RULES = ("published", "uniform", "logit_normal")
 OPTIMISERS = ("adamw", "adamw8bit", "prodigy", "schedulefree")
 SCHEDULES = ("constant", "cosine")
 BASE_DTYPES = ("default", "fp8_e4m3fn", "fp8_e5m2")  # not the “fast” one: products in 8 bits have no gradient
-MEMORY_MODES = ("none", "80gb", "48gb", "32gb", "24gb")
-UPDATED_ON_CPU = ("32gb", "24gb")  # trained parameters lie in main memory
 BAD_ROWS = ("refuse", "skip")
 RUN_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")  # Windows drops a dot at the end
 PRODIGY_LEAST = 0.01  # far below 1 it trains next to nothing
@@ -289,7 +288,7 @@ class TrainSettings:
             raise InputError(
                 "run.keep_hoi is true, but hoi.mode is off, so there is no HOI stream to keep; switch one of them."
             )
-        if self.optimizer.name == "adamw8bit" and self.memory.mode in UPDATED_ON_CPU:
+        if self.optimizer.name == "adamw8bit" and not RECIPES[self.memory.mode].trained_on_device:
             expected = f"with memory.mode {self.memory.mode} the update is made by the CPU, where it saves nothing"
             raise refuse("optimizer.name", self.optimizer.name, expected, "use adamw, or memory.mode 48gb")
         if not self.lora.experts and self.loss.router and self.model.adapter == "none":

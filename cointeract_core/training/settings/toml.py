@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar, Protocol
 
 from ...errors import LONGEST_SHOWN, InputError, shown
 from .sections import (
@@ -24,7 +25,14 @@ from .sections import (
     TrainSettings,
 )
 
-SECTIONS: dict[str, type] = {
+
+class Section(Protocol):
+    """One of the dataclasses below."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+SECTIONS: dict[str, type[Section]] = {
     "model": ModelSettings,
     "data": DataSettings,
     "run": RunSettings,
@@ -59,7 +67,7 @@ def load_settings(path: Path) -> TrainSettings:
     return settings_from(values)
 
 
-def settings_from(values: Mapping[str, Any]) -> TrainSettings:
+def settings_from(values: Mapping[str, object]) -> TrainSettings:
     """Settings from sections of plain values, as TOML and JSON hold them.
 
     Raises:
@@ -72,7 +80,7 @@ def settings_from(values: Mapping[str, Any]) -> TrainSettings:
 
 
 def with_sections(
-    some: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]], data: DataSettings
+    some: Mapping[str, Mapping[str, object]], more: Mapping[str, Mapping[str, object]], data: DataSettings
 ) -> TrainSettings:
     """Settings from sections of two sources, the second winning, and finished data settings.
 
@@ -83,7 +91,7 @@ def with_sections(
     return settings_from({**joined, "data": _plain(data)})
 
 
-def plain_values(settings: TrainSettings) -> dict[str, dict[str, Any]]:
+def plain_values(settings: TrainSettings) -> dict[str, dict[str, object]]:
     """Sections of plain values; `settings_from` reads them back."""
     return {name: _plain(getattr(settings, name)) for name in SECTIONS}
 
@@ -97,11 +105,11 @@ def dump_toml(settings: TrainSettings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _plain(section: Any) -> dict[str, Any]:
+def _plain(section: Section) -> dict[str, object]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(section).items()}
 
 
-def _section(name: str, values: Any) -> Any:
+def _section(name: str, values: object) -> Any:
     kind = SECTIONS[name]
     if not isinstance(values, Mapping):
         raise InputError(f"{name} is {shown(values)}, but a section is expected; write [{name}] on a line of its own.")
@@ -115,13 +123,13 @@ def _section(name: str, values: Any) -> Any:
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
-def _unknown(what: str, name: str, known: Mapping[str, Any]) -> str:
+def _unknown(what: str, name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name[:LONGEST_SHOWN], known, n=1)  # takes long for a long word
     advice = f"did you mean {near[0]}?" if near else "take it out."
     return f"“{shown(name)}” is no {what}, but one of {', '.join(known)} was expected; {advice}"
 
 
-def _toml_reader() -> Any:
+def _toml_reader() -> ModuleType:
     if sys.version_info >= (3, 11):
         import tomllib
 
@@ -132,4 +140,5 @@ def _toml_reader() -> Any:
         raise InputError(
             "Python 3.10 reads TOML with the package tomli, which is not installed; pip install tomli."
         ) from error
-    return tomli
+    reader: ModuleType = tomli
+    return reader

@@ -105,7 +105,7 @@ class SampleCache:
             pose=latents.get("pose"),
             audio=speech["audio"],
             prompts=PromptContexts(**texts),
-            masks=checked.masks,
+            token_masks=checked.token_masks,
             product_scale=checked.row.product_scale,
         )
 

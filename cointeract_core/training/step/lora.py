@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +18,16 @@ from torch import Tensor, nn
 from ...checkpoint.keys import ALPHA, DOWN, UP, LoraName, parse_lora
 from ...errors import InputError, ModelFileError
 from ..settings.targets import TARGETS
+from .transformer import Transformer
 
 SEPARATOR = "/"  # torch does not allow dots in names of modules
+
+
+class _Linear(Protocol):
+    """A linear layer, of whatever pack and precision."""
+
+    in_features: int
+    out_features: int
 
 
 class LoraLayer(nn.Module):
@@ -62,7 +70,7 @@ class LoraSet(nn.Module):
     def named_layers(self) -> Iterator[tuple[str, LoraLayer]]:
         """Each layer's name in the model, and its LoRA."""
         for name, layer in self.layers.items():
-            yield name.replace(SEPARATOR, "."), layer
+            yield name.replace(SEPARATOR, "."), cast("LoraLayer", layer)  # PyTorch knows them as modules
 
     def named_tensors(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Parameters under the names the host's LoRA loader reads."""
@@ -71,11 +79,9 @@ class LoraSet(nn.Module):
             yield LoraName(name, UP).host, layer.up
 
     @contextmanager
-    def attached(self, model: nn.Module) -> Iterator[None]:
-        """Add them to the layers of `model` for as long as the context lasts."""
-        handles = [
-            model.get_submodule(name).register_forward_hook(_adding(layer)) for name, layer in self.named_layers()
-        ]
+    def attached(self, dit: Transformer) -> Iterator[None]:
+        """Add them to the transformer's layers for as long as the context lasts."""
+        handles = [dit.get_submodule(name).register_forward_hook(_adding(layer)) for name, layer in self.named_layers()]
         try:
             yield
         finally:
@@ -112,25 +118,25 @@ class LoraSet(nn.Module):
                 layer.up.copy_(found[UP].float() * (own_scale / layer.scale))
 
 
-def choose_layers(model: Any, targets: Sequence[str], also: Sequence[str] = ()) -> dict[str, tuple[int, int]]:
+def choose_layers(dit: Transformer, targets: Sequence[str], also: Sequence[str] = ()) -> dict[str, tuple[int, int]]:
     """Inputs and outputs of the layers LoRA is put on.
 
     Args:
-        model: the transformer.
         targets: names from `TARGETS`.
         also: further layers, those of an adapter that is continued.
 
     Raises:
         InputError: a target this model has no layer of.
     """
-    shapes = {name: module for name, module in model.named_modules() if hasattr(module, "in_features")}
-    chosen: dict[str, tuple[int, int]] = {}
+    layers = {name: cast("_Linear", module) for name, module in dit.named_modules() if hasattr(module, "in_features")}
+    chosen: list[str] = []
     for target in targets:
-        fitting = [name for name in shapes if TARGETS[target].fullmatch(name)]
+        fitting = [name for name in layers if TARGETS[target].fullmatch(name)]
         if not fitting:
             raise InputError(f"targets holds {target}, but this model has no such layers; leave it out.")
-        chosen |= {name: (shapes[name].in_features, shapes[name].out_features) for name in fitting}
-    return chosen | {name: (shapes[name].in_features, shapes[name].out_features) for name in also if name in shapes}
+        chosen += fitting
+    chosen += [name for name in also if name in layers]
+    return {name: (layers[name].in_features, layers[name].out_features) for name in chosen}
 
 
 def is_target(name: str, targets: Sequence[str]) -> bool:
@@ -138,8 +144,9 @@ def is_target(name: str, targets: Sequence[str]) -> bool:
     return any(TARGETS[target].fullmatch(name) for target in targets)
 
 
-def _adding(layer: LoraLayer) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
-    def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        return output + layer(inputs[0])
+def _adding(layer: LoraLayer) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        added: Tensor = layer(inputs[0])
+        return output + added
 
     return hook

@@ -11,7 +11,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -23,35 +22,10 @@ from ...errors import InputError
 from ...model.block import RouterAnswer, Tokens
 from ...model.experts import LendWeights
 from ...model.forward import Recompute
+from ..settings.memory_modes import RECIPES, Recipe
 from .pinned import Aside, PinnedMemory
 from .streaming import StreamedBlocks
 from .trainable import TrainableModel
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a mode does.
-
-    Attributes:
-        recompute: run blocks again in the backward pass.
-        offload: keep what stands between blocks in the CPU's memory.
-        resident: share of the blocks whose frozen weights stay on the device.
-        trained_on_device: keep trained parameters, their gradients and the optimiser's state on the device.
-    """
-
-    recompute: bool = True
-    offload: bool = False
-    resident: float = 1.0
-    trained_on_device: bool = True
-
-
-RECIPES = {
-    "none": Recipe(recompute=False),
-    "80gb": Recipe(),
-    "48gb": Recipe(offload=True),
-    "32gb": Recipe(offload=True, resident=0.5, trained_on_device=False),
-    "24gb": Recipe(offload=True, resident=0.1, trained_on_device=False),
-}
 
 
 class Memory:
@@ -107,10 +81,12 @@ class Memory:
         # nothing in a block is random
         return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
-    def _keeping(self) -> AbstractContextManager[Any]:
+    def _keeping(self) -> AbstractContextManager[None]:
         return Aside(self._pinned) if self.recipe.offload else nullcontext()
 
-    def leave(self, _kind: Any, _error: Any, trace: TracebackType | None) -> None:
+    def leave(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Let go of every frozen weight, wherever it lies; nothing is copied."""
         if trace is not None:
             traceback.clear_frames(trace)  # those of a step that was cut hold everything it kept

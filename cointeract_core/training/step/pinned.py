@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,6 +116,6 @@ class Aside(torch.autograd.graph.saved_tensors_hooks):
 
 def give_back() -> None:
     """Return page-locked memory that nobody uses to the system: PyTorch's `empty_cache` keeps it."""
-    empty: Any = getattr(torch._C, "_host_emptyCache", None)
+    empty: Callable[[], None] | None = getattr(torch._C, "_host_emptyCache", None)
     if empty is not None and torch.cuda.is_available():
         empty()

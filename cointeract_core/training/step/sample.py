@@ -28,7 +28,7 @@ class PromptContexts:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """One row, encoded. Latents are as the VAE gives them; F is the number of target latents.
+    """One row, encoded. Latents are as the VAE gives them: F of the target, in h rows and w columns of cells.
 
     Attributes:
         joint: `[1, 16, 19 + F, h, w]`, motion frames and target encoded together; None without motion frames.
@@ -38,7 +38,7 @@ class TrainingSample:
         hoi: HOI stream `[1, 16, F, h, w]`, or None.
         pose: `[1, 16, F, h, w]`, or None.
         audio: speech features `[1, 25, D, 4 F]` at 25 frames a second.
-        masks: which target tokens show a face or a hand; None where the row has no boxes.
+        token_masks: None where the row has no boxes.
         product_scale: of the product's positions.
     """
 
@@ -50,5 +50,5 @@ class TrainingSample:
     pose: Tensor | None
     audio: Tensor
     prompts: PromptContexts
-    masks: TokenMasks | None
+    token_masks: TokenMasks | None
     product_scale: float = 1.0

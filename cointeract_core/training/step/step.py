@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...clips.schedule import timesteps
 from ...constants import ROUTER_FACE, ROUTER_HAND
-from ...model.inputs import ClipInputs, DitOutput, HoiInputs
+from ...model.forward import Recompute
+from ...model.inputs import ClipInputs, HoiInputs
 from ..settings.sections import HoiSettings, LossSettings, SamplingSettings
 from .losses import flow_loss, router_accuracy, router_loss, total_loss
 from .noise import add_noise, flow_target
 from .sample import TrainingSample
 from .timesteps import Dropped, draw_timestep, drop
+from .transformer import Transformer
 
 OFF, MUTUAL, ASYMMETRIC, TWO_STAGE = "off", "mutual", "asymmetric", "two_stage"
 SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: spreads neighbouring numbers over all seeds
@@ -44,6 +45,25 @@ class Draw:
     weight: Tensor
     noise: Tensor
     hoi_noise: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """What one forward reads, in the model's precision, and what it is to answer, in float32.
+
+    Attributes:
+        noisy: the noised target, `[1, 16, F, h, w]`.
+        timestep: `[1]`, in float32 too: in bfloat16 899 would become 900.
+        hoi: the noised HOI stream; None where it takes no part.
+        target, hoi_target: flows of both, `[1, 16, F, h, w]`.
+    """
+
+    noisy: Tensor
+    timestep: Tensor
+    clip: ClipInputs
+    hoi: HoiInputs | None
+    target: Tensor
+    hoi_target: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +120,22 @@ def visibility_at(settings: HoiSettings, step: int) -> str:
 
 def step_inputs(
     sample: TrainingSample, drawn: Draw, visibility: str, to_model: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor, ClipInputs, HoiInputs | None, Tensor, Tensor | None]:
-    """What one forward reads.
+) -> StepInputs:
+    """What one forward reads, and what it is to answer.
 
     Args:
         to_model: puts a tensor onto the model's device in its precision.
-
-    Returns:
-        the noised target; the timestep `[1]` in float32; the clip; the noised HOI stream; both flow targets in float32.
     """
     dropped = drawn.dropped
     motion, clean = None, sample.alone
     if sample.joint is not None and not dropped.motion:
-        frames = sample.alone.shape[2]
-        motion, clean = sample.joint[:, :, :-frames], sample.joint[:, :, -frames:]
+        latents = sample.alone.shape[2]
+        motion, clean = sample.joint[:, :, :-latents], sample.joint[:, :, -latents:]
     noisy = to_model(add_noise(clean, drawn.noise, drawn.sigma))
-    timestep = timesteps(drawn.sigma)[None].to(noisy.device)  # exact: in bfloat16 899 would become 900
+    timestep = timesteps(drawn.sigma)[None].to(noisy.device)
     prompts = sample.prompts
     hoi = hoi_target = None
-    if drawn.hoi_noise is not None:
+    if drawn.hoi_noise is not None and sample.hoi is not None:
         hoi = HoiInputs(
             to_model(add_noise(sample.hoi, drawn.hoi_noise, drawn.sigma)),
             context=to_model(prompts.hoi_empty if dropped.prompt else prompts.hoi),
@@ -135,43 +152,58 @@ def step_inputs(
         motion=None if motion is None else to_model(motion),
         pose=None if sample.pose is None or dropped.pose else to_model(sample.pose),
     )
-    return noisy, timestep, clip, hoi, flow_target(clean, drawn.noise), hoi_target
+    return StepInputs(
+        noisy=noisy,
+        timestep=timestep,
+        clip=clip,
+        hoi=hoi,
+        target=flow_target(clean, drawn.noise),
+        hoi_target=hoi_target,
+    )
 
 
 def step_losses(
-    dit: Any,
+    dit: Transformer,
     sample: TrainingSample,
     drawn: Draw,
     loss: LossSettings,
     *,
     visibility: str,
     to_model: Callable[[Tensor], Tensor],
-    **how: Any,
+    recompute: Recompute | None = None,
 ) -> StepLosses:
     """One forward and its losses.
 
     Args:
-        dit: the transformer.
         loss: weights of the terms.
         visibility: from `visibility_at`.
         to_model: see `step_inputs`.
-        how: further arguments of the forward, such as how to recompute it.
+        recompute: how the forward runs blocks; see `model.forward.forward`.
     """
-    noisy, timestep, clip, hoi, target, hoi_target = step_inputs(sample, drawn, visibility, to_model)
-    routed = sample.masks is not None and dit.experts is not None
-    out: DitOutput = dit.predict(noisy, timestep, clip, hoi=hoi, want_logits=routed, learning=True, **how)
+    given = step_inputs(sample, drawn, visibility, to_model)
+    masks = None if dit.experts is None else sample.token_masks
+    out = dit.predict(
+        given.noisy,
+        given.timestep,
+        given.clip,
+        hoi=given.hoi,
+        want_logits=masks is not None,
+        recompute=recompute,
+        learning=True,
+    )
     device = out.video.device
     weight = drawn.weight.to(device)
-    rgb = flow_loss(out.video, target.to(device), weight)
-    hoi_loss = None if hoi_target is None else flow_loss(out.hoi, hoi_target.to(device), weight)
+    rgb = flow_loss(out.video, given.target.to(device), weight)
+    hoi_loss = None
+    if out.hoi is not None and given.hoi_target is not None:
+        hoi_loss = flow_loss(out.hoi, given.hoi_target.to(device), weight)
     router, accuracy = None, {}
-    if routed:
+    if masks is not None:
         class_weights = (loss.base_weight, loss.hand_weight, loss.face_weight)
-        router = router_loss(out.router_logits, sample.masks, class_weights)
-        accuracy = router_accuracy([answer.detach() for answer in out.router_logits], sample.masks)
-    total = total_loss(rgb, router, hoi_loss, router_share=loss.router, hoi_share=loss.hoi)
+        router = router_loss(out.router_logits, masks, class_weights)
+        accuracy = router_accuracy([answer.detach() for answer in out.router_logits], masks)
     return StepLosses(
-        total,
+        total=total_loss(rgb, router, hoi_loss, router_share=loss.router, hoi_share=loss.hoi),
         rgb=rgb.detach(),
         hoi=None if hoi_loss is None else hoi_loss.detach(),
         router=None if router is None else router.detach(),
@@ -182,6 +214,16 @@ def step_losses(
 
 def in_model_scale(sample: TrainingSample, scale: Callable[[Tensor], Tensor]) -> TrainingSample:
     """The sample with its latents in the model's scale instead of the VAE's."""
-    names = ("joint", "alone", "person", "product", "hoi", "pose")
-    scaled = {name: scale(latent) for name in names if (latent := getattr(sample, name)) is not None}
-    return replace(sample, **scaled)
+
+    def scaled(latents: Tensor | None) -> Tensor | None:
+        return None if latents is None else scale(latents)
+
+    return replace(
+        sample,
+        joint=scaled(sample.joint),
+        alone=scale(sample.alone),
+        person=scale(sample.person),
+        product=scaled(sample.product),
+        hoi=scaled(sample.hoi),
+        pose=scaled(sample.pose),
+    )

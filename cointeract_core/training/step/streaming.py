@@ -6,7 +6,7 @@ there, so it is fetched again: less is alive at once, and nothing depends on wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ class StreamedBlocks:
         lend: lends weight and bias of a layer as its own forward would use them.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], memory: PinnedMemory, lend: LendWeights) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], memory: PinnedMemory, lend: LendWeights) -> None:
         self._homes: list[tuple[nn.Module, str, Tensor]] = []
         self._linear: list[nn.Module] = []
         for module in (module for block in blocks for module in block.modules()):
@@ -69,4 +69,6 @@ def _each_tensor(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
         return change(tensor)
     names, rest = tensor.__tensor_flatten__()
     inner = {name: _each_tensor(getattr(tensor, name), change) for name in names}
-    return type(tensor).__tensor_unflatten__(inner, rest, tensor.size(), tensor.stride())
+    kind: Any = type(tensor)  # a subclass of another pack, or of PyTorch's own
+    whole: Tensor = kind.__tensor_unflatten__(inner, rest, tensor.size(), tensor.stride())
+    return whole

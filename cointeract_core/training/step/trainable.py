@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ...checkpoint.keys import EXPERTS, HOI
 from ...errors import CheckpointKeysError, name_some
+from ...model.forward import Recompute
 from ..settings.sections import LossSettings
 from .lora import LoraSet, is_target
 from .sample import TrainingSample
 from .step import Draw, StepLosses, step_losses
+from .transformer import Transformer
 
 DIT = "dit."
 
@@ -29,7 +30,7 @@ class TrainableModel(nn.Module):
         hoi: train the HOI stream's parts.
     """
 
-    def __init__(self, dit: Any, lora: LoraSet, *, targets: Sequence[str], experts: bool, hoi: bool) -> None:
+    def __init__(self, dit: Transformer, lora: LoraSet, *, targets: Sequence[str], experts: bool, hoi: bool) -> None:
         super().__init__()
         self.dit, self.lora = dit, lora
         dit.requires_grad_(False)
@@ -40,7 +41,13 @@ class TrainableModel(nn.Module):
             layer.requires_grad_(is_target(name, targets))
 
     def forward(
-        self, sample: TrainingSample, drawn: Draw, loss: LossSettings, visibility: str, to_model: Any, recompute: Any
+        self,
+        sample: TrainingSample,
+        drawn: Draw,
+        loss: LossSettings,
+        visibility: str,
+        to_model: Callable[[Tensor], Tensor],
+        recompute: Recompute | None,
     ) -> StepLosses:
         """One sample's losses; see `step_losses`."""
         return step_losses(self.dit, sample, drawn, loss, visibility=visibility, to_model=to_model, recompute=recompute)

@@ -6,21 +6,20 @@ What could be read in two ways is left as it is, and `boxes.box_problems` names 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ...shapes import VideoSize
-from .token_masks import HANDS, is_box
+from .box_cells import Box, Boxes, Entry, Hands, NoBox
 
 FRACTIONS_TO = 1.5  # boxes that reach beyond the picture are seen up to there; in pixels nothing is so small
 BEYOND = 0.1  # of a side: detectors guess that much of what the picture cuts off
 STEADIER = 0.5  # a hand keeps its size better than its place; the right reading is steadier than others by this much
 DECIMALS = 6  # of a pixel that are kept: products of fractions miss whole numbers by less
-Box = list[float]
-Cell = Mapping[str, Any]
+Reading: TypeAlias = Callable[[Box], Box]  # from four numbers as they were written to corners
 
 
-def in_corners(boxes: Cell, source: VideoSize | None) -> tuple[dict[str, Any], list[str]]:
+def in_corners(boxes: Boxes, source: VideoSize | None) -> tuple[Boxes, list[str]]:
     """The boxes of a cell as corners in pixels, and a note for each conversion.
 
     Args:
@@ -30,7 +29,7 @@ def in_corners(boxes: Cell, source: VideoSize | None) -> tuple[dict[str, Any], l
     series = _series(boxes)
     every = [box for boxes_of in series for box in boxes_of]
     if source is None or not every:
-        return dict(boxes), []
+        return boxes, []
     sides = (source.width, source.height) * 2
     notes = []
     fractions = all(abs(side) <= FRACTIONS_TO for box in every for side in box) and any(map(any, every))
@@ -38,36 +37,40 @@ def in_corners(boxes: Cell, source: VideoSize | None) -> tuple[dict[str, Any], l
         notes.append(f"boxes in fractions of the picture, read as such ({source}).")
 
     def in_pixels(box: Box) -> Box:
-        return [side * whole for side, whole in zip(box, sides, strict=True)] if fractions else box
+        return Box(*(side * whole for side, whole in zip(box, sides, strict=True))) if fractions else box
 
     series = [[in_pixels(box) for box in boxes_of] for boxes_of in series]
     form = _form(series, source, centres=fractions)
     if form is not None:
         notes.append(form[0])
-    read = form[1] if form is not None else list
     if not notes:
-        return dict(boxes), []
-    return _each(boxes, lambda box: [round(side, DECIMALS) for side in read(in_pixels(box))]), notes
+        return boxes, []
+
+    def in_order(box: Box) -> Box:
+        box = in_pixels(box)
+        return Box(*(round(side, DECIMALS) for side in (box if form is None else form[1](box))))
+
+    return _each(boxes, in_order), notes
 
 
-def reaches_beyond(box: Sequence[float], source: VideoSize) -> bool:
+def reaches_beyond(box: Box, source: VideoSize) -> bool:
     """Whether a box in corners reaches farther out of the picture than detectors guess, or lies outside of it."""
     across, down = source.width * BEYOND, source.height * BEYOND
-    out = box[2] <= 0 or box[3] <= 0 or box[0] >= source.width or box[1] >= source.height
+    out = box.right <= 0 or box.bottom <= 0 or box.left >= source.width or box.top >= source.height
     return (
         out
-        or min(box[0] + across, box[1] + down) < 0
-        or box[2] > source.width + across
-        or box[3] > source.height + down
+        or min(box.left + across, box.top + down) < 0
+        or box.right > source.width + across
+        or box.bottom > source.height + down
     )
 
 
-def _form(series: list[list[Box]], source: VideoSize, *, centres: bool) -> tuple[str, Callable[[Box], Box]] | None:
+def _form(series: list[list[Box]], source: VideoSize, *, centres: bool) -> tuple[str, Reading] | None:
     """A note and a reading that fits every box, where corners do not fit and no other reading is as good."""
     every = [box for boxes in series for box in boxes]
-    if all(_upright(box) for box in every):
+    if all(box.upright for box in every):
         return None
-    readings: list[tuple[str, Callable[[Box], Box]]] = [
+    readings: list[tuple[str, Reading]] = [
         ("boxes as x, y, width, height, read as such.", _of_sizes),
         ("boxes with swapped corners, put in order.", _of_swapped),
     ]
@@ -76,7 +79,7 @@ def _form(series: list[list[Box]], source: VideoSize, *, centres: bool) -> tuple
     fitting = [
         (note, read)
         for note, read in readings
-        if all(_upright(read(box)) and not reaches_beyond(read(box), source) for box in every)
+        if all(read(box).upright and not reaches_beyond(read(box), source) for box in every)
     ]
     ranked = sorted(fitting, key=lambda reading: _unsteadiness(series, reading[1]))
     if len(ranked) < 2:
@@ -85,45 +88,44 @@ def _form(series: list[list[Box]], source: VideoSize, *, centres: bool) -> tuple
     return ranked[0] if best < next_best * STEADIER else None
 
 
-def _unsteadiness(series: list[list[Box]], read: Callable[[Box], Box]) -> float:
+def _unsteadiness(series: Sequence[Sequence[Box]], read: Reading) -> float:
     """How much widths and heights change over the frames, as a reading has them."""
-    sizes = [[(box[2] - box[0], box[3] - box[1]) for box in map(read, boxes)] for boxes in series]
-    return sum(statistics.pstdev(column) for boxes in sizes for column in zip(*boxes, strict=True))
+    sizes = [[(box.right - box.left, box.bottom - box.top) for box in map(read, boxes)] for boxes in series]
+    return float(sum(statistics.pstdev(column) for boxes in sizes for column in zip(*boxes, strict=True)))
 
 
 def _of_sizes(box: Box) -> Box:
     left, top, width, height = box
-    return [left, top, left + width, top + height]
+    return Box(left, top, left + width, top + height)
 
 
 def _of_swapped(box: Box) -> Box:
     left, top, right, bottom = box
-    return [min(left, right), min(top, bottom), max(left, right), max(top, bottom)]
+    return Box(min(left, right), min(top, bottom), max(left, right), max(top, bottom))
 
 
 def _of_centres(box: Box) -> Box:
     across, down, width, height = box
-    return [across - width / 2, down - height / 2, across + width / 2, down + height / 2]
+    return Box(across - width / 2, down - height / 2, across + width / 2, down + height / 2)
 
 
-def _upright(box: Box) -> bool:
-    return box[2] > box[0] and box[3] > box[1]
-
-
-def _series(boxes: Cell) -> list[list[Box]]:
+def _series(boxes: Boxes) -> list[list[Box]]:
     """Boxes of the cell by what they are drawn on: one thing, or each hand; what is no box is left out."""
     named: dict[str, list[Box]] = {}
-    for value in boxes.values():
-        for name, box in value.items() if isinstance(value, dict) else [("", value)]:
-            if is_box(box) and name in ("", *HANDS):
+    for entry in boxes.values():
+        for name, box in entry.named.items() if isinstance(entry, Hands) else [("", entry)]:
+            if isinstance(box, Box):
                 named.setdefault(name, []).append(box)
     return list(named.values())
 
 
-def _each(boxes: Cell, change: Callable[[Box], Box]) -> dict[str, Any]:
-    def changed(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: changed(box) if name in HANDS else box for name, box in value.items()}
-        return change(value) if is_box(value) else value
+def _each(boxes: Boxes, change: Reading) -> Boxes:
+    def one(box: Box | NoBox) -> Box | NoBox:
+        return change(box) if isinstance(box, Box) else box
 
-    return {key: changed(value) for key, value in boxes.items()}
+    def changed(entry: Entry) -> Entry:
+        if isinstance(entry, Hands):
+            return Hands({name: one(box) for name, box in entry.named.items()})
+        return one(entry)
+
+    return {key: changed(entry) for key, entry in boxes.items()}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import partial
 
 from ...constants import BOX_FIRST_FRAME, TEMPORAL_STRIDE
 from ...errors import InputError, shown
 from ...shapes import VideoSize
+from .box_cells import HANDS, KEY_PREFIX, Box, Boxes, Entry, Hands, NoBox, drawn_on, frame_number, key_latent, plain
 from .box_forms import reaches_beyond
-from .token_masks import HANDS, KEY_PREFIX, frame_number, is_box, latent_of
 
 BOX_PROBLEM_LIMIT = 3  # frames an error names
 LONGEST_SHOWN = 60  # characters of a wrong box or key that an error shows
 SMALLEST = 2  # pixels of a side; what is smaller is meant in another unit
 IGNORED = ("obj",)  # boxes of objects are published, but not used
-Boxes = dict[str, Any]
 
 
 def count_latents(cells: Sequence[Boxes], latents: int) -> bool:
@@ -37,10 +36,7 @@ def count_latents(cells: Sequence[Boxes], latents: int) -> bool:
 def in_frames(boxes: Boxes) -> Boxes:
     """Boxes whose keys count latents, with keys that count frames."""
     numbers = {key: frame_number(key) for key in boxes}
-    return {
-        key if number is None else f"{KEY_PREFIX}{number * TEMPORAL_STRIDE + BOX_FIRST_FRAME}": boxes[key]
-        for key, number in numbers.items()
-    }
+    return {key if number is None else f"{KEY_PREFIX}{drawn_on(number)}": boxes[key] for key, number in numbers.items()}
 
 
 def in_time(boxes: Boxes, target: Sequence[int]) -> Boxes:
@@ -56,11 +52,11 @@ def in_time(boxes: Boxes, target: Sequence[int]) -> Boxes:
     """
     numbers = {number: key for key in boxes if (number := frame_number(key)) is not None}
     reach = math.ceil((target[-1] - target[0]) / (len(target) - 1) * TEMPORAL_STRIDE / 2)
-    placed = {key: value for key, value in boxes.items() if frame_number(key) is None}
+    placed = {key: entry for key, entry in boxes.items() if frame_number(key) is None}
     found = False
     for frame in range(BOX_FIRST_FRAME, len(target), TEMPORAL_STRIDE):
-        nearest = min(numbers, key=lambda number, moment=target[frame]: abs(number - moment), default=None)
-        if nearest is not None and abs(nearest - target[frame]) <= reach:
+        nearest = min(numbers, key=partial(_apart, target[frame]), default=None)
+        if nearest is not None and _apart(nearest, target[frame]) <= reach:
             placed[f"{KEY_PREFIX}{frame}"] = boxes[numbers[nearest]]
             found = True
     if numbers and not found:
@@ -71,11 +67,8 @@ def in_time(boxes: Boxes, target: Sequence[int]) -> Boxes:
     return placed
 
 
-def key_latent(key: str, latents: int) -> int | None:
-    """Latent of ``frame_<n>``; None for other keys and for frames outside of the clip."""
-    number = frame_number(key)
-    latent = None if number is None else latent_of(number)
-    return latent if latent is not None and 0 <= latent < latents else None
+def _apart(one: int, other: int) -> int:
+    return abs(one - other)
 
 
 def box_problems(boxes: Boxes, source: VideoSize | None, latents: int, hands: bool = True) -> list[str]:
@@ -90,20 +83,19 @@ def box_problems(boxes: Boxes, source: VideoSize | None, latents: int, hands: bo
     inside = [key for key in boxes if key_latent(key, latents) is not None]
     if boxes and not inside:
         return [
-            f"its keys are {_some(boxes)}, but frames of the clip such as frame_2 to "
-            f"frame_{TEMPORAL_STRIDE * (latents - 1) + BOX_FIRST_FRAME} are expected; name the frames the boxes were "
-            "drawn on."
+            f"its keys are {_some(boxes)}, but frames of the clip such as frame_2 to frame_{drawn_on(latents - 1)} are "
+            "expected; name the frames the boxes were drawn on."
         ]
-    named = [key for key in inside if isinstance(boxes[key], dict)]
+    named = [key for key in inside if isinstance(boxes[key], Hands)]
     if named and not hands:
         return [f"{_some(named)} holds boxes of hands, but one box is expected; put them into hand_object."]
-    kinds: dict[str, tuple[list[str], Any]] = {}
+    kinds: dict[str, tuple[list[str], Box | NoBox]] = {}
     for key in inside:
         for box in _listed(boxes[key]):
             kind = _mistake(box, source)
             if kind is not None:
                 kinds.setdefault(kind, ([], box))[0].append(key)
-    return [kind.format(keys=_some(keys), box=_short(box)) for kind, (keys, box) in kinds.items()]
+    return [kind.format(keys=_some(keys), box=_short(plain(box))) for kind, (keys, box) in kinds.items()]
 
 
 def box_notes(boxes: Boxes, latents: int) -> list[str]:
@@ -112,29 +104,28 @@ def box_notes(boxes: Boxes, latents: int) -> list[str]:
     return [f"{_some(outside)} not used: no frames of the clip's {latents} latents."] if outside else []
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(entry: Entry) -> list[Box | NoBox]:
     """The boxes of a frame, or what stands in their place."""
-    if isinstance(value, dict):
-        strange = {key: box for key, box in value.items() if key not in (*HANDS, *IGNORED)}
-        candidates = [strange] if strange else [value.get(hand) for hand in HANDS]
+    if not isinstance(entry, Hands):
+        listed = [entry]
     else:
-        candidates = [value]
-    return [box for box in candidates if box not in (None, [], "")]
+        strange = {name: plain(box) for name, box in entry.named.items() if name not in (*HANDS, *IGNORED)}
+        listed = [NoBox(strange)] if strange else entry.both
+    return [box for box in listed if isinstance(box, Box) or box.value not in (None, [], "")]
 
 
-def _mistake(box: Any, source: VideoSize | None) -> str | None:
+def _mistake(box: Box | NoBox, source: VideoSize | None) -> str | None:
     """A sentence with places for the frames and the first wrong box; None for a good box."""
-    if isinstance(box, dict):
+    if isinstance(box, NoBox) and isinstance(box.value, dict):
         return "{keys} holds {box}, but boxes named l_h and r_h are expected; name the hands so."
-    if not is_box(box):
+    if isinstance(box, NoBox):
         return "{keys} holds {box}, but four numbers x1, y1, x2, y2 are expected; correct the box or take it out."
-    left, top, right, bottom = box
-    if right <= left or bottom <= top:
+    if not box.upright:
         return (
             "{keys} holds {box}, but x2, y2 are expected right of and below x1, y1; swap the corners, or where these "
             "are x, y, width and height, write x2 and y2."
         )
-    if right - left < SMALLEST and bottom - top < SMALLEST:
+    if box.right - box.left < SMALLEST and box.bottom - box.top < SMALLEST:
         return "{keys} holds {box}, which is a single pixel, but boxes in pixels are expected; write all in pixels."
     if source is not None and reaches_beyond(box, source):
         return (
@@ -144,7 +135,7 @@ def _mistake(box: Any, source: VideoSize | None) -> str | None:
     return None
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return shown(value, LONGEST_SHOWN)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 from ...conditioning.speech import check_speech
 from ...constants import TEMPORAL_STRIDE
@@ -15,11 +15,12 @@ from ...media.picture import read_picture
 from ...media.sound import Sound, read_sound
 from ...media.video import Footage, probe_video
 from ...shapes import SMALLEST_SIDE, VideoSize, largest_size
+from .box_cells import Boxes
 from .box_forms import in_corners
-from .boxes import Boxes, box_notes, box_problems, count_latents, in_frames, in_time
+from .boxes import box_notes, box_problems, count_latents, in_frames, in_time
 from .frames import FrameError, FramePlan, plan_frames
 from .rows import COLUMNS, HOI_COLUMN, Draft, Problem, Row, parse_row, read_table
-from .token_masks import TokenMasks, read_boxes, token_masks
+from .token_masks import TokenMasks, token_masks
 
 SAME_SHAPE = 0.02  # relative difference of aspect ratios that comes from rounding
 VIDEOS = ("input_video", "motion_video", HOI_COLUMN, "pose_video")
@@ -27,7 +28,13 @@ PICTURES = ("person_image", "product_image")
 ORDER = (*COLUMNS, "width, height")  # of a row's problems
 MUCH_CUT = 0.1  # of the picture
 Value = TypeVar("Value")
-Attempt = Callable[[str, Callable[[], Any]], Any]
+
+
+class Attempt(Protocol):
+    """Does a check, and writes down under a column what it refuses."""
+
+    def __call__(self, column: str, check: Callable[[], Value], /) -> Value | None:
+        """What the check gives; None where it refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class CheckedRow:
     Attributes:
         size: of the video the model sees.
         latents: target latents F.
-        masks: of the target tokens; None where the row has no boxes.
+        token_masks: None where the row has no boxes.
         notes: what was decided, for the user.
     """
 
@@ -45,7 +52,7 @@ class CheckedRow:
     plan: FramePlan
     size: VideoSize
     latents: int
-    masks: TokenMasks | None
+    token_masks: TokenMasks | None
     notes: tuple[str, ...] = ()
 
 
@@ -144,23 +151,20 @@ def check_row(
         _check_shapes(draft, footage, videos, attempt)
         chosen = attempt("input_video", lambda: size or _own_size(footage, max_pixels))
         if seconds is not None:
-            plan = attempt("input_video", lambda: _plan(videos, seconds, latents))
+            plan = attempt("input_video", partial(_plan, videos, seconds, latents))
     source = draft.source or (footage.size if footage is not None else None)
     whole = footage.frames // TEMPORAL_STRIDE if footage is not None else latents
-    cells, notes = _read_boxes(draft, whole, plan, attempt)
     clip = latents if plan is None else plan.latents
-    for column, drawn in cells.items():
-        boxes, converted = in_corners(drawn, source)
-        cells[column] = boxes
-        notes += [f"{column}: {note}" for note in converted]
+    drawn, notes = _boxes_of_clip(draft, whole, plan, attempt)
+    for column, boxes in drawn.items():
+        drawn[column], converted = in_corners(boxes, source)
         hands = column == "hand_object"
-        problems += [Problem(draft.number, column, text) for text in box_problems(boxes, source, clip, hands)]
-        notes += [f"{column}: {note}" for note in box_notes(boxes, clip)]
+        problems += [Problem(draft.number, column, text) for text in box_problems(drawn[column], source, clip, hands)]
+        notes += [f"{column}: {note}" for note in [*converted, *box_notes(drawn[column], clip)]]
     if problems or footage is None or plan is None or chosen is None:
         return None, sorted(problems, key=lambda problem: ORDER.index(problem.column))
-    texts = {name: json.dumps(boxes) for name, boxes in cells.items()}
-    row = replace(draft.row(), source=source, face=texts.get("face"), hand=texts.get("hand_object"))
-    masks = token_masks(row.face, row.hand, clip, chosen, source) if cells else None
+    row = replace(draft.row(), source=source, face=drawn.get("face"), hand=drawn.get("hand_object"))
+    masks = token_masks(row.face, row.hand, clip, chosen, source) if drawn else None
     seen = [f"{column}: {note}" for column, video in videos.items() for note in video.notes]
     notes = [*seen, *heard, *plan.notes, *_size_notes(footage, chosen), *notes, *_mask_notes(row, masks)]
     return CheckedRow(row, plan, chosen, clip, masks, tuple(notes)), []
@@ -172,12 +176,12 @@ def _open_files(draft: Draft, attempt: Attempt) -> tuple[dict[str, Footage], flo
     sound: Sound | None = None
     for name, path in draft.files.items():
         if name in VIDEOS:
-            footage = attempt(name, lambda path=path: probe_video(path))
+            footage = attempt(name, partial(probe_video, path))
             videos |= {} if footage is None else {name: footage}
         elif name in PICTURES:
-            attempt(name, lambda path=path, name=name: read_picture(path, name))
+            attempt(name, partial(read_picture, path, name))
         else:
-            sound = attempt(name, lambda path=path: _checked_sound(path))
+            sound = attempt(name, partial(_checked_sound, path))
     if sound is None:
         return videos, None, []
     return videos, sound.waveform.shape[-1] / sound.rate, [f"audio: {note}" for note in sound.notes]
@@ -217,31 +221,26 @@ def _check_shapes(draft: Draft, footage: Footage, videos: Mapping[str, Footage],
             raise InputError(f"it is {size}, but the shape of input_video ({footage.size}) is expected; {remedy}.")
 
     for column, (size, remedy) in sizes.items():
-        attempt(column, lambda size=size, remedy=remedy: check(size, remedy))
+        attempt(column, partial(check, size, remedy))
 
 
-def _read_boxes(
+def _boxes_of_clip(
     draft: Draft, latents: int, plan: FramePlan | None, attempt: Attempt
 ) -> tuple[dict[str, Boxes], list[str]]:
-    """Boxes of the cells that can be read, by column, with keys that count the clip's frames; a note if they did not.
+    """Boxes of the cells that have some, by column, with keys that count the clip's frames; a note if they did not.
 
     Args:
         latents: of the whole footage.
     """
-    texts = {column: text for column, text in (("face", draft.face), ("hand_object", draft.hand)) if text is not None}
-    read = {
-        column: attempt(column, lambda text=text, column=column: read_boxes(text, column))
-        for column, text in texts.items()
+    cells = {
+        column: boxes for column, boxes in (("face", draft.face), ("hand_object", draft.hand)) if boxes is not None
     }
-    cells = {column: boxes for column, boxes in read.items() if boxes is not None}
     if count_latents(list(cells.values()), latents):
         note = "the keys of the boxes count latents, not frames: read as such."
         return {column: in_frames(boxes) for column, boxes in cells.items()}, [note]
     if not cells or plan is None or not plan.resampled:
         return cells, []
-    placed = {
-        column: attempt(column, lambda boxes=boxes: in_time(boxes, plan.target)) for column, boxes in cells.items()
-    }
+    placed = {column: attempt(column, partial(in_time, boxes, plan.target)) for column, boxes in cells.items()}
     note = "the keys of the boxes are frames of input_video, which is resampled: each latent takes the nearest boxes."
     return {column: boxes for column, boxes in placed.items() if boxes is not None}, [note]
 
@@ -263,11 +262,11 @@ def _mask_notes(row: Row, masks: TokenMasks | None) -> list[str]:
     if masks is None:
         return ["no boxes: the router learns nothing from this row."]
     notes = []
-    for word, column, text, mask in (
+    for word, column, boxes, mask in (
         ("face", "face", row.face, masks.face),
         ("hand", "hand_object", row.hand, masks.hand),
     ):
         if not mask.any():
-            why = "is empty" if text is None else "marks nothing in the picture"
+            why = "is empty" if boxes is None else "marks nothing in the picture"
             notes.append(f"{column} {why}: the router learns that no {word} is to be seen.")
     return notes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from ...checkpoint.keys import OFFICIAL_HOI_COLUMN
 from ...csv_text import CsvError, split_csv
 from ...errors import InputError, name_some, shown
 from ...shapes import VideoSize
+from .box_cells import Boxes, read_boxes
 
 HOI_COLUMN = "hoi_video"
 FILES = {
@@ -55,7 +57,7 @@ class Row:
 
     Attributes:
         number: as a spreadsheet counts; the header is row 1.
-        face, hand: text of the boxes, None where the cell is empty.
+        face, hand: boxes, None where the cell is empty.
         source: size the boxes were drawn on; None where it is the video's own.
         product_scale: of the product's positions.
     """
@@ -69,8 +71,8 @@ class Row:
     motion_video: Path | None = None
     hoi_video: Path | None = None
     pose_video: Path | None = None
-    face: str | None = None
-    hand: str | None = None
+    face: Boxes | None = None
+    hand: Boxes | None = None
     source: VideoSize | None = None
     product_scale: float = 1.0
 
@@ -81,14 +83,14 @@ class Draft:
 
     Attributes:
         files: those that are there, by column.
-        source, product_scale: as in `Row`; None also where the cell cannot be read.
+        face, hand, source, product_scale: as in `Row`; None also where the cell cannot be read.
     """
 
     number: int
     prompt: str
     files: Mapping[str, Path]
-    face: str | None
-    hand: str | None
+    face: Boxes | None
+    hand: Boxes | None
     source: VideoSize | None
     product_scale: float | None
     problems: tuple[Problem, ...]
@@ -208,6 +210,10 @@ def parse_row(number: int, cells: Mapping[str, str], folder: Path) -> Draft:
             problems.append(Problem(number, column, str(error)))
             return None
 
+    def boxes_of(column: str) -> Boxes | None:
+        text = named.get(column)
+        return attempt(column, lambda: read_boxes(text, column)) if text else None
+
     prompt = named.get("prompt", "")
     if not prompt:
         text = "the cell is empty, but a description is expected; say what is to be seen."
@@ -216,14 +222,14 @@ def parse_row(number: int, cells: Mapping[str, str], folder: Path) -> Draft:
     for column, what in FILES.items():
         name = named.get(column, "")
         if name or column in REQUIRED:
-            path = attempt(column, lambda name=name, what=what: _find(name, folder, what))
+            path = attempt(column, partial(_find, name, folder, what))
             files |= {} if path is None else {column: path}
     return Draft(
         number=number,
         prompt=prompt,
         files=files,
-        face=named.get("face") or None,
-        hand=named.get("hand_object") or None,
+        face=boxes_of("face"),
+        hand=boxes_of("hand_object"),
         source=attempt("width, height", lambda: _source(named.get("width", ""), named.get("height", ""))),
         product_scale=attempt("scale", lambda: _scale(named.get("scale", ""))),
         problems=tuple(problems),

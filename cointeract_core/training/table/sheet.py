@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 
 from ...conditioning.images import fill_picture, fit_person, fit_pose_picture, fit_product
-from ...constants import BOX_FIRST_FRAME, PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
+from ...constants import PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
 from ...drawing.canvas import GAP, LABEL, Canvas, Shown, can_write
 from ...drawing.palette import FACE, HAND
 from ...media.picture import read_picture
 from ...media.sound import read_audio
 from ...media.video import Fit, read_frames
 from ...shapes import VideoSize
+from .box_cells import drawn_on
 from .preflight import CheckedRow
-from .token_masks import placed_boxes, read_boxes
+from .token_masks import PlacedBox, placed_boxes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,11 +76,6 @@ def _moments(checked: CheckedRow) -> list[int]:
     return [round(place) for place in np.linspace(0, checked.latents - 1, count)]
 
 
-def _frame(moment: int) -> int:
-    """The frame of a latent that its boxes are drawn on."""
-    return moment * TEMPORAL_STRIDE + BOX_FIRST_FRAME
-
-
 def _references(checked: CheckedRow) -> list[Shown]:
     """Person, product and the last motion frame, as the model sees them."""
     row, size = checked.row, checked.size
@@ -99,7 +95,7 @@ def _lines(checked: CheckedRow, moments: Sequence[int]) -> list[list[Shown]]:
     row, plan, size = checked.row, checked.plan, checked.size
 
     def frames(path: Path, times: Sequence[int], fit: Fit = fill_picture) -> list[tuple[int, Tensor]]:
-        places = [times[_frame(moment)] for moment in moments]
+        places = [times[drawn_on(moment)] for moment in moments]
         return list(zip(places, read_frames(path, places, size, fit), strict=True))
 
     clip = [
@@ -121,7 +117,7 @@ def _marked(checked: CheckedRow, frame: Tensor, moment: int) -> Image:
     """A frame with its latent's tokens tinted, a hand over a face as in training, and the boxes they come from."""
     from PIL import ImageDraw
 
-    masks, size, row = checked.masks, checked.size, checked.row
+    masks, size, row = checked.token_masks, checked.size, checked.row
     if masks is None:
         return _image(frame)
     out = frame
@@ -131,23 +127,22 @@ def _marked(checked: CheckedRow, frame: Tensor, moment: int) -> Image:
     picture = _image(out)
     draw = ImageDraw.Draw(picture)
     thick = max(1, round(OUTLINE * (size.width * size.height / CELL_AREA) ** 0.5))
-    for name, text, colour in (("face", row.face, FACE), ("hand_object", row.hand, HAND)):
-        for latent, box in placed_boxes(read_boxes(text, name), name, checked.latents, size, row.source):
-            if latent == moment:
+    for name, boxes, colour in (("face", row.face, FACE), ("hand_object", row.hand, HAND)):
+        for box in placed_boxes(boxes or {}, name, checked.latents, size, row.source):
+            if box.latent == moment:
                 draw.rectangle(_grown(box, thick), outline=DARK, width=2 * thick)
                 draw.rectangle(_grown(box, thick / 2), outline=colour, width=thick)
     return picture
 
 
-def _grown(box: Sequence[float], by: float) -> list[float]:
+def _grown(box: PlacedBox, by: float) -> list[float]:
     """A box with a rim of `by` around it."""
-    left, top, right, bottom = box
-    return [left - by, top - by, right + by, bottom + by]
+    return [box.left - by, box.top - by, box.right + by, box.bottom + by]
 
 
 def _tokens(mask: Tensor, moment: int, size: VideoSize) -> Tensor:
     """Pixels of one latent's marked tokens, `[height, width]` bool."""
-    tokens = mask.view(-1, size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN)[moment].bool()
+    tokens = mask.view(-1, size.token_rows, size.token_columns)[moment].bool()
     return tokens.repeat_interleave(PIXELS_PER_TOKEN, 0).repeat_interleave(PIXELS_PER_TOKEN, 1)
 
 
@@ -162,9 +157,9 @@ def _write_head(canvas: Canvas, checked: CheckedRow) -> None:
     row, frames = checked.row, checked.latents * TEMPORAL_STRIDE
     facts = [f"{checked.size}", f"{checked.latents} latents", f"{frames} frames", f"{frames / VIDEO_FPS:.2f} s"]
     legend = []
-    for word, colour, mask in (("hand", HAND, "hand"), ("face", FACE, "face")):
-        if checked.masks is not None:
-            marked = getattr(checked.masks, mask).view(checked.latents, -1).any(dim=1).sum().item()
+    if checked.token_masks is not None:
+        for word, colour, mask in (("hand", HAND, checked.token_masks.hand), ("face", FACE, checked.token_masks.face)):
+            marked = int(mask.view(checked.latents, -1).any(dim=1).sum())
             legend.append((f"{word} in {marked} of {checked.latents} latents", colour))
     canvas.title(f"Row {row.number}", "   ·   ".join([*facts, row.input_video.name]), legend)
     hidden = f"a prompt of {len(row.prompt)} characters, in letters that no font of this system has"
@@ -177,6 +172,6 @@ def _draw_speech(canvas: Canvas, checked: CheckedRow, moments: Sequence[int]) ->
     seconds = checked.latents * TEMPORAL_STRIDE / VIDEO_FPS
     heard = waveform[0].mean(dim=0)[: round(seconds * rate)]
     heard = torch.nn.functional.pad(heard, (0, round(seconds * rate) - len(heard)))
-    marks = [_frame(moment) / VIDEO_FPS for moment in moments]
+    marks = [drawn_on(moment) / VIDEO_FPS for moment in moments]
     label = f"speech · {waveform.shape[-1] / rate:.2f} s, {rate / 1000:g} kHz"
     canvas.wave(label, heard.numpy(), seconds, marks, SOUND)

@@ -2,88 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ...constants import (
-    BOX_FIRST_FRAME,
-    PIXELS_PER_TOKEN,
-    ROUTER_BASE,
-    ROUTER_CLASSES,
-    ROUTER_FACE,
-    ROUTER_HAND,
-    ROUTER_WEIGHTS,
-    TEMPORAL_STRIDE,
-)
+from ...constants import PIXELS_PER_TOKEN, ROUTER_BASE, ROUTER_CLASSES, ROUTER_FACE, ROUTER_HAND, ROUTER_WEIGHTS
 from ...errors import InputError, shown
 from ...shapes import VideoSize
+from .box_cells import Box, Boxes, Entry, Hands, key_latent
 
 log = logging.getLogger("cointeract")
-
-KEY_PREFIX = "frame_"
-HANDS = ("l_h", "r_h")  # boxes of objects are not used
-FARTHEST = 1e9  # pixels; what is meant for infinity lies beyond
-Box = tuple[float, float, float, float]
-EXAMPLE = '{"frame_2": [x1, y1, x2, y2]}'
 
 
 @dataclass(frozen=True, slots=True)
 class TokenMasks:
-    """Which target tokens show a face or a hand, `[frames * tokens per frame]` uint8 each."""
+    """Which target tokens show a face or a hand, `[N]` uint8 each; N is the number of target tokens."""
 
     face: Tensor
     hand: Tensor
 
 
+class PlacedBox(NamedTuple):
+    """A box of one target latent, in pixels of the video the model sees."""
+
+    latent: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 def token_masks(
-    face: str | None, hand: str | None, frames: int, size: VideoSize, source: VideoSize | None = None
+    face: Boxes | None, hand: Boxes | None, latents: int, size: VideoSize, source: VideoSize | None = None
 ) -> TokenMasks:
     """Masks from the two columns of a training table.
 
     Args:
-        face: JSON, ``{"frame_2": [x1, y1, x2, y2], ...}`` with boxes in pixels; empty for none.
-        hand: JSON, ``{"frame_2": {"l_h": [...], "r_h": [...]}, ...}``; a box in place of the hands is read as one.
-        frames: target latents.
+        face: boxes in pixels; None for none.
+        hand: boxes of the hands; a box in place of the hands is read as one.
+        latents: target latents.
         size: of the video the model sees.
         source: of the video the boxes were drawn on, which is scaled up to fill `size` and cut from the centre; None
             where the boxes already are in the pixels of `size`.
 
     Raises:
-        InputError: text that is no JSON, JSON of another form, or a box with something else than numbers.
+        InputError: a box with something else than numbers.
     """
     return TokenMasks(
-        *(_mask(read_boxes(text, name), name, frames, size, source) for name, text in (("face", face), ("hand", hand)))
+        *(_mask(boxes or {}, name, latents, size, source) for name, boxes in (("face", face), ("hand", hand)))
     )
-
-
-def read_boxes(text: str | None, name: str) -> dict[str, Any]:
-    """The boxes of one cell, by frame.
-
-    Raises:
-        InputError: see `token_masks`.
-    """
-    if text is None or text == "":
-        return {}
-    if not isinstance(text, str):
-        raise InputError(
-            f"{name} holds {shown(text)}, but text such as {EXAMPLE} is expected; write {{}} for no boxes."
-        )
-    try:
-        boxes = json.loads(text)
-    except (ValueError, RecursionError) as error:  # also of numbers too long and lists too deep
-        place = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"{name} is not valid JSON{place}, but {EXAMPLE} is expected; correct the cell.") from error
-    if boxes is None or boxes == []:
-        return {}
-    if not isinstance(boxes, dict):
-        raise InputError(f"{name} holds a JSON {type(boxes).__name__}, but {EXAMPLE} is expected; correct the cell.")
-    return boxes
 
 
 def router_targets(masks: TokenMasks) -> Tensor:
@@ -106,93 +77,64 @@ def router_weights(masks: TokenMasks, class_weights: Sequence[float] = ROUTER_WE
 
 
 def placed_boxes(
-    boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None = None
-) -> Iterator[tuple[int, Box]]:
-    """Each box of a cell: its latent, and left, top, right, bottom in pixels of `size`.
+    boxes: Boxes, name: str, latents: int, size: VideoSize, source: VideoSize | None = None
+) -> Iterator[PlacedBox]:
+    """Each box of a cell where it lies in the video the model sees.
 
     Args:
-        boxes: from `read_boxes`.
-        name, frames, size, source: as in `token_masks`.
+        name: of the cell, for errors.
+        latents, size, source: as in `token_masks`.
 
     Raises:
         InputError: a box with something else than numbers.
     """
-    for key, value in boxes.items():
-        number = frame_number(key)
-        latent = None if number is None else latent_of(number)
-        if latent is None or not 0 <= latent < frames:
+    for key, entry in boxes.items():
+        latent = key_latent(key, latents)
+        if latent is None:
             continue
-        for box in _boxes_of(value, name, key):
-            placed = tuple(box) if source is None else _place(box, source, size)
+        for box in _boxes_of(entry, name, key):
+            placed = PlacedBox(latent, *box) if source is None else _place(box, latent, source, size)
             if placed is not None:
-                yield latent, placed
+                yield placed
 
 
-def _mask(boxes: dict[str, Any], name: str, frames: int, size: VideoSize, source: VideoSize | None) -> Tensor:
-    rows, columns = size.height // PIXELS_PER_TOKEN, size.width // PIXELS_PER_TOKEN
-    mask = torch.zeros(frames, rows, columns, dtype=torch.uint8)
-    for latent, box in placed_boxes(boxes, name, frames, size, source):
-        left, top, right, bottom = (int(side / PIXELS_PER_TOKEN) for side in box)
-        across = slice(_within(left, columns), _within(right, columns) + 1)
-        down = slice(_within(top, rows), _within(bottom, rows) + 1)
-        mask[latent, down, across] = 1
+def _mask(boxes: Boxes, name: str, latents: int, size: VideoSize, source: VideoSize | None) -> Tensor:
+    mask = torch.zeros(latents, size.token_rows, size.token_columns, dtype=torch.uint8)
+    for box in placed_boxes(boxes, name, latents, size, source):
+        down, across = _touched(box.top, box.bottom, size.token_rows), _touched(box.left, box.right, size.token_columns)
+        mask[box.latent, down, across] = 1
     return mask.flatten()
 
 
-def frame_number(key: str) -> int | None:
-    """Number of ``frame_<n>``; anything after a further underscore is ignored, other keys are not frames."""
-    if not key.startswith(KEY_PREFIX):
-        return None
-    try:
-        return int(key.split("_")[1])
-    except ValueError:
-        return None
+def _touched(begin: float, end: float, tokens: int) -> slice:
+    """Tokens of a row or a column that a box reaches into, from one side to the other, in pixels."""
+    first, last = (min(max(int(side / PIXELS_PER_TOKEN), 0), tokens - 1) for side in (begin, end))
+    return slice(first, last + 1)
 
 
-def is_side(value: Any) -> bool:
-    """Whether a value can be a side of a box: a number that is neither infinite nor close to it."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST  # and no NaN
-
-
-def is_box(value: Any) -> bool:
-    """Whether a value is four sides, in whatever order and unit."""
-    return isinstance(value, list) and len(value) == 4 and all(map(is_side, value))
-
-
-def latent_of(frame: int) -> int:
-    """Latent whose boxes are drawn on a frame."""
-    return (frame - BOX_FIRST_FRAME) // TEMPORAL_STRIDE
-
-
-def _boxes_of(value: Any, name: str, key: str) -> list[list[float]]:
+def _boxes_of(entry: Entry, name: str, key: str) -> list[Box]:
     """The boxes of one frame: one, or those of the hands."""
-    candidates = [value.get(hand) for hand in HANDS] if isinstance(value, dict) else [value]
     boxes = []
-    for box in candidates:
-        if not box:
-            continue
-        if not isinstance(box, list) or len(box) != 4:
-            log.warning("%s of %s is left out: %s is not a box [x1, y1, x2, y2]", name, key, shown(box))
-            continue
-        if not all(map(is_side, box)):
+    for box in entry.both if isinstance(entry, Hands) else [entry]:
+        if isinstance(box, Box):
+            boxes.append(box)
+        elif isinstance(box.value, list) and len(box.value) == 4:
             raise InputError(
-                f"{name} of {shown(key)} is {shown(box)}, but four numbers x1, y1, x2, y2 are expected; correct it."
+                f"{name} of {shown(key)} is {shown(box.value)}, but four numbers x1, y1, x2, y2 are expected; correct "
+                "it."
             )
-        boxes.append(box)
+        elif box.value:
+            log.warning("%s of %s is left out: %s is not a box [x1, y1, x2, y2]", name, key, shown(box.value))
     return boxes
 
 
-def _place(box: list[float], source: VideoSize, size: VideoSize) -> Box | None:
+def _place(box: Box, latent: int, source: VideoSize, size: VideoSize) -> PlacedBox | None:
     """A box after the video was scaled and cut to `size`, in its pixels; None where nothing of it is left."""
     scale = max(size.width / source.width, size.height / source.height)
     cut_x = (round(source.width * scale) - size.width) / 2
     cut_y = (round(source.height * scale) - size.height) / 2
-    left, right = box[0] * scale - cut_x, box[2] * scale - cut_x
-    top, bottom = box[1] * scale - cut_y, box[3] * scale - cut_y
+    left, right = box.left * scale - cut_x, box.right * scale - cut_x
+    top, bottom = box.top * scale - cut_y, box.bottom * scale - cut_y
     if right < 0 or bottom < 0 or left > size.width or top > size.height:
         return None
-    return left, top, right, bottom
-
-
-def _within(cell: int, cells: int) -> int:
-    return min(max(cell, 0), cells - 1)
+    return PlacedBox(latent, left, top, right, bottom)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from ...clips.plan import plan_video
-from ...conditioning.speech import clip_window, feature_window, features_at_25fps
+from ...conditioning.speech import clip_window, features_at, features_at_25fps
 from ...constants import AUDIO_FIELD_SAMPLES, AUDIO_LAYERS, AUDIO_STRIDE_SAMPLES, REFERENCE_AUDIO_WINDOW, VIDEO_FPS
-from .golden import Check, Golden, compare, holds
+from .golden import Check, Golden, Info, compare, holds
 
 
 def check_audio(golden: Golden) -> Iterator[Check]:
@@ -28,8 +29,7 @@ def check_audio(golden: Golden) -> Iterator[Check]:
             if plain:
                 window = clip_window(features, clip, reference_behaviour=True)
             else:
-                count = case["batch_frames"]
-                window = feature_window(features, clip * count, count, fps=case["fps"], offset=case["start_idx"])
+                window = features_at(features, _numbers(case, clip))
             yield compare(f"{name}: clip {clip}", window, golden[f"out.{name}.clip{clip}"])
             heard = int((window != 0).flatten(0, 2).any(0).sum())
             yield holds(f"{name}: features heard in clip {clip}", heard == case["nonzero_frames_per_clip"][clip])
@@ -40,3 +40,10 @@ def check_audio(golden: Golden) -> Iterator[Check]:
         yield holds(f"{name}: features", frames == speech["frames25"])
         plan = plan_video(frames, 1, reference_behaviour=True)
         yield holds(f"{name}: clips", len(plan.clips) == speech["clips"])
+
+
+def _numbers(case: Info, clip: int) -> Tensor:
+    """Of the features nearest in time to a clip's frames, for a video of another rate or one that starts later."""
+    count = case["batch_frames"]
+    frames = torch.arange(clip * count, (clip + 1) * count, dtype=torch.float64)
+    return (frames / float(case["fps"]) * VIDEO_FPS).round().long() + int(case["start_idx"])

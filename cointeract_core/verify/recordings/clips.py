@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +15,11 @@ from ...clips.scene import build_scene
 from ...conditioning.images import check_image, fit_person, fit_product
 from ...conditioning.speech import features_at_25fps
 from ...constants import MOTION_LATENTS
+from ...host.model.prepare import prepared
 from ...host.video.sampling import PUBLISHED_SCHEDULE, SampleSettings, clip_sampler, make_sigmas, with_shift
 from ...shapes import VideoSize
 from .golden import Check, Golden, compare
-from .tiny import build_patcher, build_vae
+from .tiny import TinyVae, build_patcher, build_vae
 
 # One rounding may fall to the other side of an 8-bit step; each such pixel moves the next clip's motion latents.
 EIGHT_BIT_STEP = 1.0
@@ -33,11 +33,11 @@ def check_clips(golden: Golden) -> Iterator[Check]:
     steps, cfg, shift = _settings(golden)
     vae = build_vae(golden.neighbour(golden.info["weights_from"]["vae"].split(" ")[0]))
     patcher = build_patcher(golden.neighbour(golden.info["weights_from"]["dit"].split(" ")[0]))
-    model = with_shift(patcher, shift)
-    to_model, to_vae = patcher.model.process_latent_in, patcher.model.process_latent_out
-    scene = _scene(golden, vae)
+    shifted = with_shift(prepared(patcher), shift)
+    to_model, to_vae = patcher.model.latent_format.process_in, patcher.model.latent_format.process_out
+    product, scene = _scene(golden, vae)
     yield compare("person latent", to_model(scene.person.latent), golden["mid.person_latent"])
-    yield compare("product latent", to_model(scene.product.latent), golden["mid.encode_product"])
+    yield compare("product latent", to_model(product.latent), golden["mid.encode_product"])
 
     settings = SampleSettings(0, steps, cfg, shift, "euler", PUBLISHED_SCHEDULE)
     motions = [to_vae(latents[:, :, :MOTION_LATENTS]) for latents in _decoded(golden)[1:]]
@@ -53,7 +53,7 @@ def check_clips(golden: Golden) -> Iterator[Check]:
 
             return keep
 
-        sample = clip_sampler(model, scene, settings, make_sigmas(model, settings), callback_for)
+        sample = clip_sampler(shifted, scene, settings, make_sigmas(shifted, settings), callback_for)
         return list(
             run_clips(
                 scene.speech.plan,
@@ -104,7 +104,7 @@ def _settings(golden: Golden) -> tuple[int, float, float]:
     return steps, float(words[words.index("cfg") + 1]), float(words[words.index("shift") + 1])
 
 
-def _scene(golden: Golden, vae: Any) -> ClipScene:
+def _scene(golden: Golden, vae: TinyVae) -> tuple[ProductReference, ClipScene]:
     person_image, product_image = (
         check_image(golden[f"in.{name}_image"][None].float() / 255.0, name) for name in ("person", "product")
     )
@@ -121,4 +121,4 @@ def _scene(golden: Golden, vae: Any) -> ClipScene:
     texts = [golden[f"in.context_{word}"] for word in said if f"in.context_{word}" in golden.tensors]
     prompts = Prompts(tuple([[text, {}]] for text in texts), [[golden["in.context_negative"], {}]])
     scene, _ = build_scene(person, speech, prompts, product)
-    return scene
+    return product, scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from .golden import FLOAT_TOLERANCE, Check, Golden, compare, holds, same
 from .runs import Run, Watch, predict, read_run
 from .tiny import build_dit
 
+if TYPE_CHECKING:
+    from ...host.model.dit import CoInteractDiT
+
 # A file states the reference's own distance to a float64 run. Two float32 programs may lie that far to either side of
 # the truth; where twice that, and half as much again for the runs it was not measured on, is more than the usual
 # tolerance, it takes its place.
@@ -27,17 +30,18 @@ NOISE_FACTOR = 3.0
 # from a float64 run, 3.7 times its predictions' distance, so two float32 programs may differ by twice that.
 LOGIT_NOISE_FACTOR = 7.5
 LOGITS = 1e-5  # the same for a file that does not state its distance
+Grid = tuple[int, int, int]  # tokens: target latents, rows, columns
 
 
 def tolerance_of(golden: Golden) -> float:
     """Allowed absolute difference of a file's predictions."""
-    return max(FLOAT_TOLERANCE, NOISE_FACTOR * golden.info.get("f32_vs_f64_max_abs", 0.0))
+    return max(FLOAT_TOLERANCE, NOISE_FACTOR * float(golden.info.get("f32_vs_f64_max_abs", 0.0)))
 
 
 def logit_tolerance_of(golden: Golden) -> float:
     """Allowed absolute difference of a file's router logits."""
     noise = golden.info.get("f32_vs_f64_max_abs")
-    return LOGITS if noise is None else max(FLOAT_TOLERANCE, LOGIT_NOISE_FACTOR * noise)
+    return LOGITS if noise is None else max(FLOAT_TOLERANCE, LOGIT_NOISE_FACTOR * float(noise))
 
 
 def check_dit(golden: Golden) -> Iterator[Check]:
@@ -69,46 +73,54 @@ def check_product_scale(golden: Golden) -> Iterator[Check]:
 def check_positions(golden: Golden) -> Iterator[Check]:
     """Table rows of every token group at every size of a ``rope_positions`` file."""
     for size, groups in golden.info["sizes"].items():
-        frames, height, width = groups["target"]["grid"]
-        layout = _layout(frames, height, width, 1.0)
+        grid = tuple(groups["target"]["grid"])
+        layout = _layout(grid, 1.0)
         for name, expected in groups.items():
             if name == "token_counts":
                 yield holds(f"{size}: token counts", _counts(layout) == expected)
             else:
-                axes = _axes(name, (frames, height, width), layout)
+                axes = _axes(name, grid, layout)
                 ours = {"t": axes.t, "h": axes.h, "w": axes.w}
                 equal = all(np.array_equal(rows, expected[axis]) for axis, rows in ours.items())
                 yield holds(f"{size}: {name}", equal and axes.tokens == int(np.prod(expected["grid"])))
 
 
-def _layout(frames: int, height: int, width: int, scale: float) -> TokenLayout:
-    return make_layout(frames, 2 * height, 2 * width, person=True, product_scale=scale, motion=True, hoi_frames=frames)
+def _layout(grid: Grid, scale: float) -> TokenLayout:
+    latents, rows, columns = grid
+    cells = PATCH * rows, PATCH * columns
+    return make_layout(latents, *cells, person=True, product_scale=scale, motion=True, hoi_latents=latents)
 
 
-def _axes(name: str, grid: tuple[int, int, int], layout: TokenLayout) -> Axes:
+def _axes(name: str, grid: Grid, layout: TokenLayout) -> Axes:
     if name == "hoi":
-        return layout.hoi
+        return _hoi_axes(layout)
     if name.startswith("product_scale"):
         name, scale = "product", float(name.removeprefix("product_scale"))
-        layout = _layout(*grid, scale)
+        layout = _layout(grid, scale)
     return next(axes for key, axes, _ in layout.groups if key == name)
 
 
+def _hoi_axes(layout: TokenLayout) -> Axes:
+    if layout.hoi is None:
+        raise ValueError("the layout has no HOI stream")
+    return layout.hoi
+
+
 def _counts(layout: TokenLayout) -> dict[str, int]:
-    counts = {"motion": 0, "hoi": layout.hoi.tokens}
+    counts = {"motion": 0, "hoi": _hoi_axes(layout).tokens}
     for name, axes, _ in layout.groups:
         kind = "motion" if name.startswith("motion") else name
         counts[kind] = counts.get(kind, 0) + axes.tokens
     return counts
 
 
-def _check_runs(golden: Golden, dit: Any, prefix: str) -> Iterator[Check]:
+def _check_runs(golden: Golden, dit: CoInteractDiT, prefix: str) -> Iterator[Check]:
     tolerance = tolerance_of(golden)
     compared = set()
     for suffix in golden.group(prefix):
         run = read_run(golden, suffix)
         out = predict(dit, run)
-        for name, ours in _outputs(golden, prefix, suffix, run, out).items():
+        for name, ours in _outputs(golden, prefix, suffix, out).items():
             if name in golden.tensors:
                 compared.add(name)
                 logits = name.startswith("out.router_logits")
@@ -119,12 +131,12 @@ def _check_runs(golden: Golden, dit: Any, prefix: str) -> Iterator[Check]:
     yield from _check_inside(golden, dit, read_run(golden, _first(golden)), tolerance)
 
 
-def _outputs(golden: Golden, prefix: str, suffix: str, run: Run, out: DitOutput) -> dict[str, Tensor]:
+def _outputs(golden: Golden, prefix: str, suffix: str, out: DitOutput) -> dict[str, Tensor]:
     """Our outputs under the file's names; latent 0 of a prediction is the person latent, copied through."""
     named = {prefix + suffix: torch.cat([golden["in.latents"][:, :, :1], out.video], dim=2)}
     if out.router_logits:
         named[f"out.router_logits{suffix}"] = torch.stack(out.router_logits)
-    if run.hoi is not None:
+    if out.hoi is not None:
         named[f"out.hoi{suffix}"] = out.hoi
     return named
 
@@ -136,7 +148,7 @@ def _first(golden: Golden) -> str:
     return f"_{first}" if first and not first.startswith("_") else first
 
 
-def _check_inside(golden: Golden, dit: Any, run: Run, tolerance: float) -> Iterator[Check]:
+def _check_inside(golden: Golden, dit: CoInteractDiT, run: Run, tolerance: float) -> Iterator[Check]:
     """Tensors on the way; of a block's input the main sequence is compared, HOI tokens before their head."""
     seen = Watch(dit)
     with seen:
@@ -154,7 +166,8 @@ def _check_inside(golden: Golden, dit: Any, run: Run, tolerance: float) -> Itera
     ours |= _rotations(dit, run)
     for name, theirs in golden.group("mid.").items():
         if name.startswith("seq_len"):
-            stream = run.latents if name.endswith("_x") else run.hoi and run.hoi.latents
+            beside = None if run.hoi is None else run.hoi.latents
+            stream = run.latents if name.endswith("_x") else beside
             count = 0 if stream is None else stream[:1, :1].numel() // PATCH**2
             yield holds(f"{name} is {count}", int(theirs) == count)
         elif name.startswith("block"):
@@ -172,16 +185,13 @@ def on_the_way(name: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Che
     return compare(name, ours, theirs, tolerance * max(1.0, theirs.abs().max().item()))
 
 
-def _rotations(dit: Any, run: Run) -> dict[str, Tensor]:
-    frames, height, width = run.latents.shape[2:]
+def _rotations(dit: CoInteractDiT, run: Run) -> dict[str, Tensor]:
     layout = make_layout(
-        frames,
-        height,
-        width,
+        *run.latents.shape[2:],
         person=True,
         product_scale=None if run.clip.product is None else run.clip.product_scale,
         motion=run.clip.motion is not None,
-        hoi_frames=None if run.hoi is None else run.hoi.latents.shape[2],
+        hoi_latents=None if run.hoi is None else run.hoi.latents.shape[2],
     )
     axes = [*layout.axes, *([layout.hoi] if layout.hoi else [])]
     table = rotation(axes, dit.dim // dit.num_heads, "cpu", torch.float32).turn[0, :, 0]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
+
+Info: TypeAlias = dict[str, Any]  # what a file says of itself, as JSON has it; each kind says something else
 
 FLOAT_TOLERANCE = 5e-6  # absolute, float32; the reference's own distance to float64 is about 1e-6
 
@@ -34,7 +37,7 @@ class Golden:
     """Tensors and `info` of one file; a JSON file has info only."""
 
     path: Path
-    info: dict[str, Any]
+    info: Info
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Tensor:
@@ -63,6 +66,18 @@ def read_golden(path: Path) -> Golden:
     with safe_open(path, "pt") as file:
         info = json.loads((file.metadata() or {}).get("info", "{}"))
         return Golden(path, info, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+
+
+def found_in(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    """What a file states in a sentence.
+
+    Raises:
+        ValueError: it does not.
+    """
+    found = pattern.search(text)
+    if found is None:
+        raise ValueError(f"{pattern.pattern!r} is not in {text!r}")
+    return found
 
 
 def compare(name: str, ours: Tensor, theirs: Tensor, tolerance: float = FLOAT_TOLERANCE) -> Check:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 from ...checkpoint.keys import EXPERTS, HOI, lora_modules, to_official, to_ours
-from ...host.model.standalone import prepare
+from ...host.model.standalone import settle_device
 from .golden import Check, Golden, holds
 from .tiny import dit_settings
 
@@ -19,7 +19,7 @@ def check_keys(golden: Golden) -> Iterator[Check]:
 
     A file lists `keys_backbone`, `keys_added_by_moe` and `keys_added_by_hoi` with their shapes, and `counts`.
     """
-    prepare()
+    settle_device()
     from ...host.model.skeleton import model_shapes
 
     backbone, moe, hoi = (_shapes(golden, f"keys_{part}") for part in ("backbone", "added_by_moe", "added_by_hoi"))
@@ -32,7 +32,7 @@ def check_keys(golden: Golden) -> Iterator[Check]:
     yield from _counts(golden, whole)
 
 
-def _shapes(golden: Golden, name: str) -> Shapes:
+def _shapes(golden: Golden, name: str) -> dict[str, tuple[int, ...]]:
     return {key: tuple(shape) for key, shape in golden.info[name].items()}
 
 

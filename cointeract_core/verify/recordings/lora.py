@@ -11,16 +11,16 @@ from torch import Tensor
 from ...checkpoint.header import Header, TensorInfo
 from ...checkpoint.keys import EXPERTS, lora_to_official, to_official, to_ours
 from ...checkpoint.merge import plan_adapter, take
-from ...host.model.standalone import plain_patcher, prepare
-from .golden import Check, Golden, compare, holds, same
+from ...host.model.standalone import plain_patcher, settle_device
+from .golden import Check, Golden, compare, found_in, holds, same
 from .tiny import dit_settings
 
-MERGED = re.compile(r"(\d+(?:\.\d+)?)\.(\D.*)")  # after out.alpha: the strength, the authors' name
+MERGED = re.compile(r"^(\d+(?:\.\d+)?)\.(\D.*)$")  # after out.alpha: the strength, the authors' name
 
 
 def check_lora(golden: Golden) -> Iterator[Check]:
     """Merge at every strength the file holds; its tensors are `lora.*`, `w.*` and `out.alpha<strength>.*`."""
-    prepare()
+    settle_device()
     from ...host.model.skeleton import model_shapes
 
     adapter = golden.group("lora.")
@@ -51,7 +51,7 @@ def _merged(golden: Golden) -> dict[str, dict[str, Tensor]]:
     """Merged weights by strength, under the authors' names."""
     out: dict[str, dict[str, Tensor]] = {}
     for key, tensor in golden.group("out.alpha").items():
-        strength, name = MERGED.fullmatch(key).groups()
+        strength, name = found_in(MERGED, key).groups()
         out.setdefault(strength, {})[name] = tensor
     return out
 

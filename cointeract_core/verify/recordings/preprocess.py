@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ...conditioning.images import fit_person, fit_pose, fit_product, from_vae_range, quantise_8bit, to_vae_range
+from ...conditioning.images import fit_person, fit_pose, fit_product, quantise_8bit
 from ...shapes import VideoSize, largest_size
 from .golden import Check, Golden, compare, same
+from .tiny import from_vae_range, to_vae_range
 
 FITS: dict[str, Callable[[Tensor, VideoSize], Tensor]] = {
     "batch_infer_resize_and_pad": lambda image, size: fit_product(image, None, size),

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...checkpoint.keys import OFFICIAL_HOI
 from ...model.inputs import ClipInputs, DitOutput, HoiInputs
+from ...model.parts import Options
 from .golden import Golden
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+
+    from ...host.model.dit import CoInteractDiT
 
 # words of a run's name; what is not said is as in the file's main run
 WORDS = re.compile(
@@ -91,7 +98,7 @@ def _read_hoi(golden: Golden, words: dict[str, str], named: Tensor | None) -> Ho
     )
 
 
-def predict(dit: Any, run: Run, options: dict[str, Any] | None = None) -> DitOutput:
+def predict(dit: CoInteractDiT, run: Run, options: Options | None = None) -> DitOutput:
     """Our forward, router logits included where the model has a router."""
     with torch.inference_mode():
         return dit.predict(
@@ -106,14 +113,14 @@ def predict(dit: Any, run: Run, options: dict[str, Any] | None = None) -> DitOut
 
 
 @dataclass
-class Watch(AbstractContextManager):
+class Watch(AbstractContextManager["Watch"]):
     """What passes through the model's parts during a forward.
 
     Block inputs are seen through the host's own replacement of blocks (`options` goes into the forward), the rest
     through hooks.
     """
 
-    dit: Any
+    dit: CoInteractDiT
     blocks: dict[int, Tensor] = field(default_factory=dict)
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, list[Tensor]] = field(default_factory=dict)
@@ -135,29 +142,30 @@ class Watch(AbstractContextManager):
         self._hooks.close()
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Options:
         """Transformer options that pass every block's input by."""
         replaced = {("double_block", index): self._keep_block(index) for index in range(len(self.dit.blocks))}
         return {"patches_replace": {"dit": replaced}}
 
-    def _add(self, handle: Any) -> None:
+    def _add(self, handle: RemovableHandle) -> None:
         self._hooks.callback(handle.remove)
 
-    def _keep_block(self, index: int) -> Any:
-        def replace(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    def _keep_block(self, index: int) -> Callable[[Options, Options], Options]:
+        def replace(args: Options, extra: Options) -> Options:
             self.blocks[index] = args["img"].clone()
-            return extra["original_block"](args)
+            out: Options = extra["original_block"](args)
+            return out
 
         return replace
 
-    def _keep_input(self, name: str) -> Any:
-        def keep(_module: Any, args: tuple) -> None:
+    def _keep_input(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def keep(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
             self.inputs[name] = args[0].clone()
 
         return keep
 
-    def _keep_output(self, name: str) -> Any:
-        def keep(_module: Any, _args: tuple, out: Any) -> None:
+    def _keep_output(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def keep(_module: nn.Module, _args: tuple[Tensor, ...], out: Tensor) -> None:
             self.outputs.setdefault(name, []).append(out)
 
         return keep

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...clips.schedule import experts_on, published_sigmas, timesteps
+from ...clips.schedule import published_sigmas, timesteps
+from ...model.forward import experts_on
 from ...training.step.noise import add_noise, flow_target, loss_weights, training_sigmas
-from .golden import Check, Golden, compare, holds, same
+from .golden import Check, Golden, Info, compare, holds, same
 
 EULER = "euler_example_steps"
 ADD_NOISE = "add_noise_example_id"
@@ -30,7 +30,7 @@ def check_schedule(golden: Golden) -> Iterator[Check]:
             yield from _euler(name, values["trace"])
 
 
-def _inference(name: str, run: dict[str, Any]) -> Iterator[Check]:
+def _inference(name: str, run: Info) -> Iterator[Check]:
     sigmas = published_sigmas(run["steps"], run["shift"], run.get("denoising_strength", 1.0))
     yield holds(f"{name}: ends at 0", sigmas[-1].item() == 0.0)
     yield same(f"{name}: sigmas", sigmas[:-1], torch.tensor(run["sigmas"]))
@@ -46,7 +46,7 @@ def _inference(name: str, run: dict[str, Any]) -> Iterator[Check]:
         yield same(f"{name}: timesteps in bfloat16", seen.bfloat16().float(), theirs)
 
 
-def _training(name: str, values: dict[str, Any]) -> Iterator[Check]:
+def _training(name: str, values: Info) -> Iterator[Check]:
     shift = float(name.removeprefix("shift"))
     sigmas, weights = training_sigmas(shift), loss_weights(shift)
     seen = timesteps(sigmas)
@@ -71,7 +71,7 @@ def _training(name: str, values: dict[str, Any]) -> Iterator[Check]:
     yield holds(f"{name}: levels left", len(rounded.unique()) == lookup["distinct_timesteps_after_bf16"])
 
 
-def _add_noise(name: str, values: dict[str, Any]) -> Iterator[Check]:
+def _add_noise(name: str, values: Info) -> Iterator[Check]:
     level, shift = name.removeprefix(ADD_NOISE).split("_shift")
     sigma = training_sigmas(float(shift))[int(level)]
     sample, noise = torch.tensor(values["x0"]), torch.tensor(values["noise"])
@@ -79,7 +79,7 @@ def _add_noise(name: str, values: dict[str, Any]) -> Iterator[Check]:
     yield compare(f"{name}: target", flow_target(sample, noise), torch.tensor(values["target"]))
 
 
-def _euler(name: str, trace: list[dict[str, Any]]) -> Iterator[Check]:
+def _euler(name: str, trace: list[Info]) -> Iterator[Check]:
     steps, shift = name.removeprefix(EULER).split("_shift")
     sigmas = published_sigmas(int(steps), float(shift))
     sample: Tensor = torch.tensor(trace[0]["sample"])

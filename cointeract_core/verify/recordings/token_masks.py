@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...errors import InputError
 from ...shapes import VideoSize
+from ...training.table.box_cells import read_boxes
 from ...training.table.token_masks import TokenMasks, router_targets, router_weights, token_masks
-from .golden import Check, Golden, holds, same
+from .golden import Check, Golden, Info, holds, same
 
-RAISES: dict[str, Any] = {  # what the reference raises for, by its name in the file
+RAISES: dict[str, object] = {  # what the reference raises for, by its name in the file
     "json list instead of dict": "[[1, 2, 3, 4]]",
     "json number": "5",
     "NaN float (empty CSV cell)": float("nan"),
@@ -35,11 +35,11 @@ def check_masks(golden: Golden) -> Iterator[Check]:
         yield holds(f"{name}: {answer}", _refused(RAISES[name]) != answer.startswith("ok"))
 
 
-def _masks(case: dict[str, Any]) -> TokenMasks:
+def _masks(case: Info) -> TokenMasks:
     source = None
     if case["original_size_hw"] is not None and case["target_size_hw"] is not None:
         source = _size(*case["original_size_hw"])
-    face, hand = (_readable(case[name]) for name in ("face", "hand"))
+    face, hand = (read_boxes(_readable(case[name]), name) for name in ("face", "hand"))
     return token_masks(face, hand, case["num_frames"], _size(case["height"], case["width"]), source)
 
 
@@ -48,9 +48,9 @@ def _readable(text: str) -> str | None:
     return None if _refused(text, "is not valid JSON") else text
 
 
-def _refused(text: Any, because: str = "") -> bool:
+def _refused(text: object, because: str = "") -> bool:
     try:
-        token_masks(text, None, 1, _size(64, 64))
+        token_masks(read_boxes(text, "face"), None, 1, _size(64, 64))
     except InputError as error:
         return because in str(error)
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,8 +16,11 @@ from ...training.step.losses import flow_loss, router_loss, total_loss
 from ...training.step.noise import add_noise, flow_target, loss_weights, training_sigmas
 from ...training.table.token_masks import TokenMasks
 from .dit import logit_tolerance_of
-from .golden import Check, Golden, compare, holds
+from .golden import Check, Golden, Info, compare, found_in, holds
 from .tiny import build_dit
+
+if TYPE_CHECKING:
+    from ...host.model.dit import CoInteractDiT
 
 SHIFT = re.compile(r"shift=(\d+(?:\.\d+)?)")  # in the file's description of the run
 TERMS = {"diffusion_loss": "diffusion", "router_loss": "router", f"{OFFICIAL_HOI}_loss": "hoi", "loss": "total"}
@@ -25,7 +28,7 @@ TERMS = {"diffusion_loss": "diffusion", "router_loss": "router", f"{OFFICIAL_HOI
 
 def check_training(golden: Golden) -> Iterator[Check]:
     """Every run of a ``training_step`` file; without experts or HOI in its losses, a run has none of theirs."""
-    shift = float(SHIFT.search(golden.info["how"]).group(1))
+    shift = float(found_in(SHIFT, golden.info["how"])[1])
     sigmas, weights = training_sigmas(shift), loss_weights(shift)
     dit = build_dit(golden).train()
     for name, facts in golden.info["runs"].items():
@@ -50,14 +53,15 @@ def check_training(golden: Golden) -> Iterator[Check]:
 class _Step:
     """Inputs of one run; latent 0 of the video is the clean person reference and of HOI it is dropped."""
 
-    def __init__(self, golden: Golden, dit: Any, facts: dict[str, Any], sigma: Tensor, weight: Tensor) -> None:
+    def __init__(self, golden: Golden, dit: CoInteractDiT, facts: Info, sigma: Tensor, weight: Tensor) -> None:
         self._golden, self._dit, self._facts, self._weight = golden, dit, facts, weight
         self._timestep = timesteps(sigma)[None]
         clean, noise = golden["in.input_latents"], golden["in.noise"]
         self._person = clean[:, :, :1]
         self._noisy = add_noise(clean[:, :, 1:], noise[:, :, 1:], sigma)
         self._target = flow_target(clean[:, :, 1:], noise[:, :, 1:])
-        self._noisy_hoi = self._hoi_target = None
+        self._noisy_hoi: Tensor | None = None
+        self._hoi_target: Tensor | None = None
         if facts["with_hoi"]:
             clean, noise = golden[f"in.{OFFICIAL_HOI}_latents"][:, :, 1:], golden[f"in.{OFFICIAL_HOI}_noise"]
             self._noisy_hoi, self._hoi_target = add_noise(clean, noise, sigma), flow_target(clean, noise)
@@ -72,8 +76,8 @@ class _Step:
             theirs = self._golden.get(f"in.{name}{suffix}")
             if theirs is not None and ours is not None:
                 # the reference puts the person latent in afterwards, so its own latent 0 is not compared
-                frames = self._noisy.shape[2]
-                yield compare(f"{name}{suffix}", ours[:, :, -frames:], theirs[:, :, -frames:])
+                latents = self._noisy.shape[2]
+                yield compare(f"{name}{suffix}", ours[:, :, -latents:], theirs[:, :, -latents:])
 
     def forward(self) -> DitOutput:
         golden, facts = self._golden, self._facts
@@ -90,8 +94,15 @@ class _Step:
             pose=golden.get("in.s2v_pose_latents"),
         )
         conditional = facts["is_conditional"]
-        how = {"conditional": conditional, "want_logits": self._routed, "learning": True}
-        return self._dit.predict(self._noisy, self._timestep, clip, hoi=hoi, **how)
+        return self._dit.predict(
+            self._noisy,
+            self._timestep,
+            clip,
+            hoi=hoi,
+            conditional=conditional,
+            want_logits=self._routed,
+            learning=True,
+        )
 
     @property
     def _routed(self) -> bool:
@@ -103,9 +114,9 @@ class _Step:
         if self._routed:
             masks = TokenMasks(face=self._golden["in.face_mask"], hand=self._golden["in.hand_mask"])
             terms["router"] = router_loss(out.router_logits, masks)
-        if out.hoi is not None:
+        if out.hoi is not None and self._hoi_target is not None:
             terms["hoi"] = flow_loss(out.hoi, self._hoi_target, self._weight)
-        return {**terms, "total": total_loss(**terms)}
+        return {**terms, "total": total_loss(terms["diffusion"], terms.get("router"), terms.get("hoi"))}
 
 
 def _predictions(golden: Golden, name: str, out: DitOutput) -> Iterator[Check]:
@@ -117,7 +128,7 @@ def _predictions(golden: Golden, name: str, out: DitOutput) -> Iterator[Check]:
         yield compare(f"{name}: router logits", torch.stack(out.router_logits), theirs, logit_tolerance_of(golden))
 
 
-def _gradients(golden: Golden, name: str, facts: dict[str, Any], parameters: dict[str, Tensor]) -> Iterator[Check]:
+def _gradients(golden: Golden, name: str, facts: Info, parameters: dict[str, Tensor]) -> Iterator[Check]:
     # no gradient and one of zeros are the same: without a pose our encoder reads zeros, the reference's does not run
     gradients = {
         key: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

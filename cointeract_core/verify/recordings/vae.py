@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...constants import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from ...host.model.standalone import in_tiles
-from .golden import FLOAT_TOLERANCE, Check, Golden, compare, holds
+from ...shapes import video_frames, video_latents
+from .golden import FLOAT_TOLERANCE, Check, Golden, compare, found_in, holds
 from .tiny import build_vae_module
 
 TILES = re.compile(r"tile (\d+)x(\d+) latent, stride (\d+)x(\d+)")  # in the file's notes: rows x columns
@@ -19,6 +19,7 @@ TILES = re.compile(r"tile (\d+)x(\d+) latent, stride (\d+)x(\d+)")  # in the fil
 # from a float64 run and the host 2.8e-6, so two such programs may differ by 7.5e-6; twice that leaves room for others.
 DECODED = 1.5e-5
 WHOLE = 9999  # tiles are cut in space only
+Cells = tuple[int, int]  # latent cells, or pixels, from top to bottom and from left to right
 
 
 def check_vae(golden: Golden) -> Iterator[Check]:
@@ -45,18 +46,22 @@ def check_vae(golden: Golden) -> Iterator[Check]:
 
 
 def _check_tiles(golden: Golden, vae: _Vae) -> Iterator[Check]:
-    rows, columns, step_rows, step_columns = (
-        int(number) for number in TILES.search(" ".join(golden.info["notes"])).groups()
-    )
-    tile, overlap = (rows, columns), (rows - step_rows, columns - step_columns)
+    tile, overlap = _tiles(golden)
     encoded = vae.encode_tiled(golden["in.video_tiled"], tile, overlap)
     decoded = vae.decode_tiled(golden["out.latent_tiled"], tile, overlap)
     for name, tensor, cell in (("latent_tiled", encoded, 1), ("decoded_tiled", decoded, SPATIAL_STRIDE)):
         theirs = golden[f"out.{name}"]
         corner = _corner(theirs.shape[-2] // cell, tile[0], overlap[0], cell)[:, None]
         corner = corner & _corner(theirs.shape[-1] // cell, tile[1], overlap[1], cell)
-        kept = (values.masked_fill(corner, 0.0) for values in (tensor, theirs))
-        yield compare(f"{name} but {int(corner.sum())} cells", *kept, _tolerance(name))
+        ours, theirs = (values.masked_fill(corner, 0.0) for values in (tensor, theirs))
+        yield compare(f"{name} but {int(corner.sum())} cells", ours, theirs, _tolerance(name))
+
+
+def _tiles(golden: Golden) -> tuple[Cells, Cells]:
+    """Size of a tile, and how far two of them overlap."""
+    found = found_in(TILES, " ".join(golden.info["notes"]))
+    rows, columns, step_rows, step_columns = (int(number) for number in found.groups())
+    return (rows, columns), (rows - step_rows, columns - step_columns)
 
 
 def _tolerance(name: str) -> float:
@@ -89,30 +94,26 @@ class _Vae:
         with torch.inference_mode():
             return self._module.decode(latents * self._std + self._mean)
 
-    def encode_tiled(self, video: Tensor, tile: tuple[int, int], overlap: tuple[int, int]) -> Tensor:
+    def encode_tiled(self, video: Tensor, tile: Cells, overlap: Cells) -> Tensor:
         """Encode in tiles, given in latent cells."""
-        pixels = tuple(SPATIAL_STRIDE * cells for cells in tile), tuple(SPATIAL_STRIDE * cells for cells in overlap)
-        return _in_tiles(video, self.encode, *pixels, _latents_of, 1 / TEMPORAL_STRIDE, self._mean.shape[1], True)
+        channels, rate = self._mean.shape[1], 1 / TEMPORAL_STRIDE
+        return _in_tiles(video, self.encode, _pixels(tile), _pixels(overlap), video_latents, rate, channels, True)
 
-    def decode_tiled(self, latents: Tensor, tile: tuple[int, int], overlap: tuple[int, int]) -> Tensor:
+    def decode_tiled(self, latents: Tensor, tile: Cells, overlap: Cells) -> Tensor:
         """Decode in tiles, given in latent cells; clamped."""
-        decode: Callable[[Tensor], Tensor] = self.decode
-        return _in_tiles(latents, decode, tile, overlap, _frames_of, TEMPORAL_STRIDE, 3, False).clamp(-1.0, 1.0)
+        return _in_tiles(latents, self.decode, tile, overlap, video_frames, TEMPORAL_STRIDE, 3, False).clamp(-1.0, 1.0)
 
 
-def _latents_of(frames: int) -> int:
-    return (frames - 1) // TEMPORAL_STRIDE + 1
-
-
-def _frames_of(latents: int) -> int:
-    return (latents - 1) * TEMPORAL_STRIDE + 1
+def _pixels(cells: Cells) -> Cells:
+    rows, columns = cells
+    return rows * SPATIAL_STRIDE, columns * SPATIAL_STRIDE
 
 
 def _in_tiles(
     tensor: Tensor,
     function: Callable[[Tensor], Tensor],
-    tile: Any,
-    overlap: Any,
+    tile: Cells,
+    overlap: Cells,
     length: Callable[[int], int],
     rate: float,
     channels: int,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cointeract_pack.cointeract_core.training.step.memory import RECIPES
+from cointeract_pack.cointeract_core.training.settings.memory_modes import RECIPES
 
 LORA, EXPERTS, HOI = 676_331_520, 735_047_800, 1_904_704  # parameters of the published model
 

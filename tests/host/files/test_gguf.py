@@ -13,7 +13,8 @@ import torch
 from cointeract_pack.cointeract_core.errors import ModelFileError
 from cointeract_pack.cointeract_core.host.files.load_model import load_cointeract
 from cointeract_pack.cointeract_core.host.model.base_model import CoInteractModel
-from cointeract_pack.cointeract_core.host.model.parking import is_parked, with_parking
+from cointeract_pack.cointeract_core.host.model.parking import is_parked
+from cointeract_pack.cointeract_core.host.model.prepare import prepared
 from cointeract_pack.tests.host.clip_runs import elsewhere
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -99,7 +100,7 @@ def test_parking_over_a_gguf_base(tiny, put, put_gguf):
     patches = put("model_patches", "checkpoint.safetensors", tiny.adapter())
     here = load_cointeract(put_gguf("s2v.gguf", tiny.base(torch.float32)), patches, strength=20.0).patcher
     plain = forward(here)
-    parked = with_parking(elsewhere(here))
+    parked = prepared(elsewhere(here))
     assert isinstance(parked, type(here))
     assert parked.clone().model_size() == parked.model_size() < here.model_size()
     for _ in range(2):  # loaded again over what the first run left

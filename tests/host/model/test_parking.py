@@ -14,9 +14,10 @@ from cointeract_pack.cointeract_core.clips.parts import PersonReference
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.host.model.base_model import PRODUCT
 from cointeract_pack.cointeract_core.host.model.clip_cache import tensors_in
-from cointeract_pack.cointeract_core.host.model.parking import Parking, is_parked, with_parking
+from cointeract_pack.cointeract_core.host.model.parking import Parking, is_parked
+from cointeract_pack.cointeract_core.host.model.prepare import prepared
+from cointeract_pack.cointeract_core.host.video.check_memory import check_memory, forward_memory
 from cointeract_pack.cointeract_core.host.video.conditions import clip_conditions
-from cointeract_pack.cointeract_core.host.video.room import check_room, forward_memory
 from cointeract_pack.cointeract_core.model.forward import forward
 from cointeract_pack.cointeract_core.model.inputs import ClipInputs
 from cointeract_pack.cointeract_core.model.prepare import prepare_clip
@@ -61,7 +62,7 @@ def sample(patcher, conditions):
 
 def test_loading_leaves_what_makes_constants_where_it_rests(patcher):
     """On the meta device, which keeps no numbers but tells where a tensor is."""
-    parked = with_parking(patcher)
+    parked = prepared(patcher)
     parked.load_device = torch.device("meta")
     parked.load(parked.load_device, full_load=True)
     for name, module in parked.model.named_modules():
@@ -110,7 +111,7 @@ def test_another_strength_reaches_parked_layers(patcher, conditions):
 
 def test_unloading_restores_every_weight_and_mark(patcher):
     before = {name: tensor.clone() for name, tensor in patcher.model.state_dict().items()}
-    moved = with_parking(with_lora(elsewhere(patcher)))
+    moved = prepared(with_lora(elsewhere(patcher)))
     comfy.model_management.load_models_gpu([moved])
     layer = moved.get_model_object(TEXT_KEY)
     assert layer.comfy_cast_weights
@@ -122,7 +123,7 @@ def test_unloading_restores_every_weight_and_mark(patcher):
 
 def test_a_stock_clone_may_take_the_model_over(patcher, conditions):
     """A node of another pack may have made its own patcher of the same model."""
-    moved = with_parking(with_lora(elsewhere(patcher)))
+    moved = prepared(with_lora(elsewhere(patcher)))
     expected = sample(moved, conditions)
     stock = ModelPatcher(patcher.model, ELSEWHERE, patcher.offload_device)
     comfy.model_management.load_models_gpu([stock])
@@ -131,17 +132,17 @@ def test_a_stock_clone_may_take_the_model_over(patcher, conditions):
 
 
 def test_on_one_device_nothing_is_parked(patcher):
-    parked = with_parking(patcher)
+    parked = prepared(patcher)
     assert parked.model_size() == comfy.model_management.module_size(patcher.model)
     comfy.model_management.load_models_gpu([parked])
     assert not hasattr(parked.get_model_object(PROJECTION), "prev_comfy_cast_weights")
 
 
 def test_clones_stay_of_their_kind(patcher):
-    parked = with_parking(elsewhere(patcher))
+    parked = prepared(elsewhere(patcher))
     assert isinstance(parked, Parking)
     assert isinstance(parked, ModelPatcher)
-    again = with_parking(parked.clone().clone())
+    again = prepared(parked.clone().clone())
     assert type(again) is type(parked)
     assert again.model_size() == parked.model_size()
 
@@ -150,7 +151,7 @@ def test_clones_stay_of_their_kind(patcher):
 
     other = patcher.clone()
     other.__class__ = Other
-    wrapped = with_parking(other)
+    wrapped = prepared(other)
     assert isinstance(wrapped, Other)
     assert isinstance(wrapped.clone(), type(wrapped))
 
@@ -158,7 +159,7 @@ def test_clones_stay_of_their_kind(patcher):
 def test_part_of_the_weights_in_video_memory(patcher, conditions):
     """A card too small for the rest too: the host brings other layers in as well."""
     here = sample(patcher, conditions)
-    moved = with_parking(elsewhere(patcher))
+    moved = prepared(elsewhere(patcher))
     moved.patch_model(ELSEWHERE, lowvram_model_memory=moved.model_size() // 2)
     assert 0 < moved.loaded_size() < moved.model_size()
     marked = [module for module in moved.model.modules() if hasattr(module, "prev_comfy_cast_weights")]
@@ -210,15 +211,15 @@ class TestRoom:
         needed = forward_memory(patcher, small_scene)
         card(needed / 2)
         with pytest.raises(InputError, match=r"needs about .* GB of video memory .* choose a smaller video"):
-            check_room(with_parking(patcher), needed)
+            check_memory(prepared(patcher), needed)
 
     def test_what_stays_in_main_memory(self, patcher, small_scene, card):
-        parked = with_parking(patcher)
+        parked = prepared(patcher)
         needed = forward_memory(parked, small_scene)
         card(needed + parked.model_size())
-        assert check_room(parked, needed).endswith("which fit.")
+        assert check_memory(parked, needed).endswith("which fit.")
         card(needed + parked.model_size() / 2)
-        assert "come from main memory in every pass" in check_room(parked, needed)
+        assert "come from main memory in every pass" in check_memory(parked, needed)
 
     def test_every_condition_counts(self, patcher, small_scene, card):
         card(0)
@@ -232,7 +233,7 @@ class TestRoom:
 
 def test_a_pass_with_parked_weights_stays_on_the_device(patcher, conditions):
     """On the meta device, whose products and sums take no tensor of another: parked layers come in, none is missed."""
-    parked = with_parking(patcher)
+    parked = prepared(patcher)
     parked.load_device = device = torch.device("meta")
     parked.load(device, full_load=True)
     dit, values = parked.model.diffusion_model, conditions.positive[0][1]

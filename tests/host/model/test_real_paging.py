@@ -7,7 +7,8 @@ import comfy.model_patcher
 import pytest
 import torch
 
-from cointeract_pack.cointeract_core.host.model.parking import Parking, is_dynamic, with_parking
+from cointeract_pack.cointeract_core.host.model.parking import Parking, is_dynamic
+from cointeract_pack.cointeract_core.host.model.prepare import prepared
 from cointeract_pack.cointeract_core.host.video.conditions import clip_conditions
 from cointeract_pack.tests.host.clip_runs import SETTINGS, sample, small_patcher
 
@@ -41,7 +42,7 @@ def paging(monkeypatch):
 def test_a_clip_comes_out_the_same(paging, small_scene):
     plain, patcher = paging
     conditions = clip_conditions(small_scene, small_scene.speech.plan.clips[0], None)
-    ours = with_parking(patcher)
+    ours = prepared(patcher)
     assert not isinstance(ours, Parking)
     assert type(ours.clone()) is type(ours)
     found = sample(patcher, conditions, SETTINGS)

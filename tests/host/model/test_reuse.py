@@ -120,7 +120,7 @@ def test_a_replaced_first_block_is_asked_in_every_pass(patcher, passes, conditio
 
         model.set_model_patch_replace(own, "dit", "double_block", 0)
 
-    assert torch.equal(sample(patcher, conditions, prepare=replace_first), plain(patcher, conditions))
+    assert torch.equal(sample(patcher, conditions, change=replace_first), plain(patcher, conditions))
     assert sum(asked) == 2 * SETTINGS.steps
 
 
@@ -186,7 +186,7 @@ def test_freeing_in_the_middle_of_a_run_changes_no_bit(patcher, passes, conditio
 
         model.add_wrapper_with_key(clip_cache.WrappersMP.DIFFUSION_MODEL, "free", free)
 
-    assert torch.equal(sample(patcher, conditions, prepare=free_often), plain(patcher, conditions))
+    assert torch.equal(sample(patcher, conditions, change=free_often), plain(patcher, conditions))
     assert all(amount > 0 for amount in freed)
 
 
@@ -208,7 +208,7 @@ def test_a_lora_of_one_conditioning_alone_gets_no_cache(patcher, conditions):
 
         model.add_wrapper_with_key(clip_cache.WrappersMP.DIFFUSION_MODEL, "watch", look)
 
-    sample(patcher, hooked, prepare=watch)
+    sample(patcher, hooked, change=watch)
     assert seen
     assert not any(seen)
 

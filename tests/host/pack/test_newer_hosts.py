@@ -16,10 +16,11 @@ from comfy.model_patcher import ModelPatcher
 
 from cointeract_pack.cointeract_core.host.files.load_model import load_cointeract
 from cointeract_pack.cointeract_core.host.model import clip_cache
-from cointeract_pack.cointeract_core.host.model.parking import is_parked, with_parking
+from cointeract_pack.cointeract_core.host.model.parking import is_parked
+from cointeract_pack.cointeract_core.host.model.prepare import prepared
 from cointeract_pack.cointeract_core.host.model.registration import CoInteractConfig
+from cointeract_pack.cointeract_core.host.video.check_memory import check_memory
 from cointeract_pack.cointeract_core.host.video.conditions import clip_conditions
-from cointeract_pack.cointeract_core.host.video.room import check_room
 from cointeract_pack.tests.host import clip_runs
 from cointeract_pack.tests.host.clip_runs import apart, elsewhere, sample, small_patcher
 from cointeract_pack.tests.host.stand_ins import LateLinear, Pages, PagingPatcher, renamed_scales
@@ -105,7 +106,7 @@ class TestPaging:
         assert pages.most <= 4  # both experts at once, and no more than that anywhere
 
     def test_every_layer_gets_its_place(self, patcher):
-        ours = with_parking(paging(patcher))
+        ours = prepared(paging(patcher))
         comfy.model_management.load_models_gpu([ours])
         layers = {name: layer for name, layer in ours.model.named_modules() if hasattr(layer, "comfy_cast_weights")}
         assert all(hasattr(layer, "page") for layer in layers.values() if list(layer.parameters()))
@@ -113,13 +114,13 @@ class TestPaging:
         assert ours.model_size() == comfy.model_management.module_size(patcher.model)
 
     def test_clones_stay_paging(self, patcher):
-        ours = with_parking(paging(patcher))
-        again = with_parking(ours.clone())
+        ours = prepared(paging(patcher))
+        again = prepared(ours.clone())
         assert type(again) is type(ours)
         assert isinstance(again, PagingPatcher)
 
     def test_the_runs_constants_go_first(self, patcher):
-        ours = with_parking(paging(patcher))
+        ours = prepared(paging(patcher))
         ours.run_cache = run = clip_cache.RunCache()
         run.here().step._attended = type("Kept", (), {"tokens": torch.zeros(100)})()
         assert ours.partially_unload(ours.offload_device, 300) == 400
@@ -128,7 +129,7 @@ class TestPaging:
     def test_what_the_user_is_told(self, patcher, monkeypatch):
         monkeypatch.setattr(comfy.model_management, "is_device_cpu", lambda _device: False)
         monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda _device: 24e9)
-        note = check_room(with_parking(paging(patcher)), 5e9)
+        note = check_memory(prepared(paging(patcher)), 5e9)
         assert note.startswith("About 5.0 GB of video memory beside the weights; ComfyUI brings the ")
         assert "come from main memory" not in note
 
@@ -148,7 +149,7 @@ class TestPaging:
         monkeypatch.setattr(comfy.sd, "load_diffusion_model_state_dict", load)
         paged = load_cointeract(*files, experts_fp8=True).patcher
         assert isinstance(paged, PagingPatcher)
-        plain = with_parking(paged).clone(disable_dynamic=True)
+        plain = prepared(paged).clone(disable_dynamic=True)
         assert not isinstance(plain, PagingPatcher)
         assert isinstance(plain, ModelPatcher)
         assert plain.model is not paged.model

@@ -53,7 +53,7 @@ def trained(base, adapter="none", hoi=True, **run):
 
 def saved(base, folder, **more):
     settings, plan, module = trained(base, **more)
-    identity = fingerprint(settings, data="rows", model=model_stamp(plan))
+    identity = fingerprint(settings, data_stamp="rows", model_stamp=model_stamp(plan))
     files = save_trained(module.adapter(), folder / "mine.safetensors", settings, step=10, rows=2, identity=identity)
     return files, module
 

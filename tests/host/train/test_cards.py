@@ -28,8 +28,9 @@ from cointeract_pack.cointeract_core.training.run import optimisers
 from cointeract_pack.cointeract_core.training.run.engine import AccelerateEngine
 from cointeract_pack.cointeract_core.training.run.optimisers import make_optimiser, optimiser_tensors, restore_optimiser
 from cointeract_pack.cointeract_core.training.run.trainer import Hooks
+from cointeract_pack.cointeract_core.training.settings.memory_modes import RECIPES
 from cointeract_pack.cointeract_core.training.settings.sections import OptimizerSettings
-from cointeract_pack.cointeract_core.training.step.memory import RECIPES, memory_mode
+from cointeract_pack.cointeract_core.training.step.memory import memory_mode
 from cointeract_pack.cointeract_core.training.step.step import draw, sample_generator, step_losses
 from cointeract_pack.tests.host.train.test_trainer import make_trainer, run_settings
 
@@ -160,7 +161,7 @@ def test_every_process_takes_its_card_before_comfyui_looks(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "set_device", calls.append)
     monkeypatch.setattr(training_command, "load_settings", lambda _path: None)
-    monkeypatch.setattr(training_command, "prepare", lambda _cpu: calls.append("ComfyUI"))
+    monkeypatch.setattr(training_command, "settle_device", lambda _cpu: calls.append("ComfyUI"))
     monkeypatch.setattr(training_command, "_settle_folders", lambda *_some: None)
     monkeypatch.setattr(training_command, "_train", lambda *_some: 0)
     monkeypatch.setattr(training_command.Path, "resolve", lambda self: self)

@@ -66,7 +66,13 @@ class Command:
         return path
 
     def start(self, config, *options, launcher=()):
-        program = [self.repo / "scripts" / "tiny" / "tiny_training.py", self.host, config, "--base-directory", self.base]
+        program = [
+            self.repo / "scripts" / "tiny" / "tiny_training.py",
+            self.host,
+            config,
+            "--base-directory",
+            self.base,
+        ]
         words = [sys.executable, *launcher, *program, *options]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(

@@ -95,10 +95,9 @@ def test_the_model_reads_the_noise_level_that_was_drawn(precision, training_case
     drawn = draw(sample, settings.sampling, sample_generator(0, 2), hoi=True)
     for sigma in training_sigmas(settings.sampling.shift):
         given = step_inputs(sample, replace(drawn, sigma=sigma), "asymmetric", lambda part: part.to(precision))
-        noisy, timestep, _, hoi = given[:4]
-        assert noisy.dtype == precision
-        assert timestep.dtype == torch.float32
-        assert timestep.item() == hoi.timestep.item() == timesteps(sigma).item()
+        assert given.noisy.dtype == precision
+        assert given.timestep.dtype == torch.float32
+        assert given.timestep.item() == given.hoi.timestep.item() == timesteps(sigma).item()
 
 
 def spoil(trainer, bad):

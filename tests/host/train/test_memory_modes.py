@@ -14,8 +14,8 @@ import torch
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.host.forms import LayerWeights
 from cointeract_pack.cointeract_core.host.train.session import outside_inference
-from cointeract_pack.cointeract_core.training.settings.sections import MEMORY_MODES
-from cointeract_pack.cointeract_core.training.step.memory import RECIPES, Memory, memory_mode
+from cointeract_pack.cointeract_core.training.settings.memory_modes import MEMORY_MODES, RECIPES
+from cointeract_pack.cointeract_core.training.step.memory import Memory, memory_mode
 from cointeract_pack.cointeract_core.training.step.step import draw, sample_generator, step_losses
 
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_the_plain_mode(mode, plain, training_case):
 
 
 def test_every_mode_has_a_recipe():
-    assert tuple(RECIPES) == MEMORY_MODES
+    assert tuple(RECIPES) == MEMORY_MODES == ("none", "80gb", "48gb", "32gb", "24gb")
 
 
 def test_less_is_kept_for_the_backward_pass(training_case):

@@ -62,13 +62,13 @@ def test_mutual_hoi_is_seen_by_the_rgb_stream(training_case):
 
 def test_absent_parts_leave_their_losses_out(training_case):
     """A row without HOI video, boxes, pose, product and motion frames trains on what it has."""
-    bare = training_case.sample(hoi=None, masks=None, pose=None, product=None, joint=None)
+    bare = training_case.sample(hoi=None, token_masks=None, pose=None, product=None, joint=None)
     found = losses_of(training_case, bare, "asymmetric")
     assert found.hoi is None
     assert found.router is None
     assert found.face_accuracy is None
     assert found.total.item() == found.rgb.item()
-    boxless = losses_of(training_case, training_case.sample(masks=None), "asymmetric").values()
+    boxless = losses_of(training_case, training_case.sample(token_masks=None), "asymmetric").values()
     assert boxless["router"] is None
     assert boxless["hoi"] is not None
 
@@ -80,30 +80,30 @@ def inputs_of(case, dropped):
 
 
 def test_nothing_dropped_reads_the_joint_encoding(training_case):
-    sample, drawn, (noisy, timestep, clip, hoi, target, hoi_target) = inputs_of(training_case, KEEP)
+    sample, drawn, given = inputs_of(training_case, KEEP)
     clean = sample.joint[:, :, 19:]
-    assert torch.equal(clip.motion, sample.joint[:, :, :19])
-    assert torch.equal(target, drawn.noise - clean)
-    assert torch.equal(noisy, (1 - drawn.sigma) * clean + drawn.sigma * drawn.noise)
-    assert timestep.item() == pytest.approx(1000 * drawn.sigma.item())
-    assert hoi.timestep.item() == timestep.item()
-    assert torch.equal(hoi_target, drawn.hoi_noise - sample.hoi)
-    assert clip.context is sample.prompts.main
-    assert hoi.context is sample.prompts.hoi
-    assert clip.audio is sample.audio
+    assert torch.equal(given.clip.motion, sample.joint[:, :, :19])
+    assert torch.equal(given.target, drawn.noise - clean)
+    assert torch.equal(given.noisy, (1 - drawn.sigma) * clean + drawn.sigma * drawn.noise)
+    assert given.timestep.item() == pytest.approx(1000 * drawn.sigma.item())
+    assert given.hoi.timestep.item() == given.timestep.item()
+    assert torch.equal(given.hoi_target, drawn.hoi_noise - sample.hoi)
+    assert given.clip.context is sample.prompts.main
+    assert given.hoi.context is sample.prompts.hoi
+    assert given.clip.audio is sample.audio
 
 
 def test_each_condition_can_be_dropped(training_case):
     everything = Dropped(prompt=True, motion=True, pose=True, audio=True)
-    sample, drawn, (_, _, clip, hoi, target, _) = inputs_of(training_case, everything)
-    assert clip.context is sample.prompts.empty
-    assert hoi.context is sample.prompts.hoi_empty
-    assert clip.motion is None
-    assert clip.pose is None
-    assert not clip.audio.any()
-    assert clip.audio.shape == sample.audio.shape
-    assert torch.equal(target, drawn.noise - sample.alone)
-    assert clip.person is sample.person
+    sample, drawn, given = inputs_of(training_case, everything)
+    assert given.clip.context is sample.prompts.empty
+    assert given.hoi.context is sample.prompts.hoi_empty
+    assert given.clip.motion is None
+    assert given.clip.pose is None
+    assert not given.clip.audio.any()
+    assert given.clip.audio.shape == sample.audio.shape
+    assert torch.equal(given.target, drawn.noise - sample.alone)
+    assert given.clip.person is sample.person
 
 
 def real_size_sample(latents=2):
@@ -126,7 +126,7 @@ def real_size_sample(latents=2):
         pose=noise(1, 16, latents, 8, 8),
         audio=noise(1, 25, 1024, 4 * latents),
         prompts=PromptContexts(**texts),
-        masks=TokenMasks(masks.face.to(torch.uint8), masks.hand.to(torch.uint8)),
+        token_masks=TokenMasks(masks.face.to(torch.uint8), masks.hand.to(torch.uint8)),
     )
 
 

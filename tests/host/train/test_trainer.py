@@ -37,7 +37,7 @@ def make_trainer(case, folder, settings, hooks=None, rows=ROWS, held_out=0, data
         settings=settings,
         engine=LocalEngine(CPU),
         root=folder,
-        identity=fingerprint(settings, data=data, model="tiny"),
+        identity=fingerprint(settings, data_stamp=data, model_stamp="tiny"),
         hooks=hooks or Hooks(to_model=lambda tensor: tensor),
     )
 

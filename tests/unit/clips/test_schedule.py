@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cointeract_pack.cointeract_core.clips.schedule import experts_on, negative_floor, published_sigmas, timesteps
+from cointeract_pack.cointeract_core.clips.schedule import negative_floor, published_sigmas, timesteps
 from cointeract_pack.cointeract_core.errors import InputError
+from cointeract_pack.cointeract_core.model.forward import experts_on
 from cointeract_pack.cointeract_core.training.step.noise import add_noise, flow_target, loss_weights, training_sigmas
 
 

@@ -10,9 +10,7 @@ from cointeract_pack.cointeract_core.conditioning.images import (
     fit_person,
     fit_pose,
     fit_product,
-    from_vae_range,
     quantise_8bit,
-    to_vae_range,
 )
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.shapes import VideoSize
@@ -214,15 +212,6 @@ def test_a_broken_pose_frame_is_named():
     frames[2, 5, 5] = torch.nan
     with pytest.raises(InputError, match="pose frame 2 holds values that are not numbers"):
         fit_pose(frames, SIZE)
-
-
-def test_vae_range_and_back():
-    frames = torch.rand(2, 4, 6, 3)
-    video = to_vae_range(frames)
-    assert video.shape == (1, 3, 2, 4, 6)
-    torch.testing.assert_close(from_vae_range(video), frames)
-    assert from_vae_range(video * 9).min() == 0.0
-    assert from_vae_range(video * 9).max() == 1.0
 
 
 def test_eight_bits_are_cut_not_rounded():

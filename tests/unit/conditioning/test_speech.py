@@ -12,7 +12,7 @@ from cointeract_pack.cointeract_core.clips.plan import plan_video
 from cointeract_pack.cointeract_core.conditioning.speech import (
     check_speech,
     clip_window,
-    feature_window,
+    features_at,
     features_at_25fps,
     mono_at_16k,
     pad_to_clips,
@@ -160,9 +160,9 @@ def test_a_window_leaves_the_features_alone():
     assert features.eq(1).all()
 
 
-def test_other_frame_rates_read_the_nearest_feature():
+def test_features_are_read_by_number():
     features = torch.arange(100).float()[None, None]
-    assert feature_window(features, 0, 5, fps=12.5, offset=3)[0, 0, 0].tolist() == [3, 5, 7, 9, 11]
+    assert features_at(features, torch.tensor([3, 5, 7, 99, 100]))[0, 0, 0].tolist() == [3, 5, 7, 99, 0]
 
 
 def test_the_reference_loses_a_frame_to_rounding_where_we_do_not():

@@ -5,10 +5,8 @@ A few hundred inputs of each reader are tried here; ``COINTERACT_FUZZ=100000`` t
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import struct
 import zlib
 from pathlib import Path
 
@@ -38,6 +36,7 @@ from cointeract_pack.cointeract_core.training.run.curves import read_rows
 from cointeract_pack.cointeract_core.training.run.state import load_state
 from cointeract_pack.cointeract_core.training.settings.rules import number_in, row_numbers
 from cointeract_pack.cointeract_core.training.settings.toml import dump_toml, load_settings
+from cointeract_pack.cointeract_core.training.table.box_cells import boxes_text, read_boxes
 from cointeract_pack.cointeract_core.training.table.box_forms import in_corners
 from cointeract_pack.cointeract_core.training.table.boxes import (
     box_notes,
@@ -47,69 +46,28 @@ from cointeract_pack.cointeract_core.training.table.boxes import (
     in_time,
 )
 from cointeract_pack.cointeract_core.training.table.rows import parse_row, read_table
-from cointeract_pack.cointeract_core.training.table.token_masks import read_boxes, token_masks
-from cointeract_pack.tests.unit.core.mutations import NASTY, mutated, mutated_bytes
+from cointeract_pack.cointeract_core.training.table.token_masks import token_masks
+from cointeract_pack.tests.unit.core.mutations import NASTY
+from cointeract_pack.tests.unit.core.seeds import (
+    CELL,
+    EXPERTS,
+    LORA,
+    METRICS,
+    MODEL,
+    NUMBERS,
+    PROMPTS,
+    STATE,
+    TABLE,
+    TOML,
+    bytes_of,
+    header_bytes,
+    tensor_file,
+    text_of,
+)
 
 COUNT = int(os.environ.get("COINTERACT_FUZZ", "250"))
 LONGEST_SENTENCE = 1500
 SIZE = VideoSize(64, 96)
-LORA = {"blocks.0.self_attn.q.lora_A.weight": (4, 8), "blocks.0.self_attn.q.lora_B.weight": (8, 4)}
-LORA |= {"blocks.0.self_attn.q.alpha": ()}
-EXPERTS = {"blocks.0.ffn.router.0.weight": (4, 8), "blocks.0.ffn.hand_expert.fc1.weight": (2, 8)}
-BASE = {"head.modulation": (1, 2, 8), "patch_embedding.weight": (8, 16, 1, 2, 2), "blocks.0.self_attn.q.weight": (8, 8)}
-S2V = {"casual_audio_encoder.encoder.final_linear.weight": (8, 8), "blocks.0.ffn.0.weight": (8, 8)}
-MODEL = {
-    **BASE, **S2V, "cointeract.experts.0.router.0.weight": (4, 8), "cointeract.experts.0.hand.fc1.weight": (2, 8),
-    "depth_cond_mask.weight": (1, 8),
-}  # fmt: skip
-CELL = '{"frame_2": [10, 20, 30.5, 40], "frame_6": {"l_h": [1, 2, 3, 4], "r_h": null, "obj": []}, "frame_10_x": []}'
-TABLE = (
-    "\ufeffprompt,input_video,audio,person_image,product_image,face,hand_object,height,width,scale\r\n"
-    'She waves.,a.mp4,b.wav,c.png,,"{""frame_2"": [1, 2, 3, 4]}",,96,64,1.5\r\n'
-    '"Two\nlines, with ""quotes""",a.mp4,b.wav,c.png\n'
-)
-TOML = (
-    '[model]\nbase = "b"\nvae = "v"\ntext_encoder = "t"\naudio_encoder = "a"\n[data]\ntable = "t.csv"\nwidth = 480\n'
-    'validation_rows = [7]\n[run]\nname = "n"\nsteps = 2000\nseed = 3\n[optimizer]\nlearning_rate = 1e-4\nwarmup = 10\n'
-    '[lora]\nrank = 8\ntargets = ["ffn"]\n[memory]\nmode = "48gb"\n'
-)
-METRICS = "step,loss,rgb,hoi\n1,0.5,,nan\n2,1e-3,inf,\n30,0.25,0.5\n4,0.1"
-STATE = json.dumps({"step": 3, "identity": {"a": 1}, "optimiser": {"groups": [], "state": {}}})
-PROMPTS = ["She waves.\n---\nShe smiles.\r\n***\r\nIt rains.", "one\n———\ntwo", "a\n \n--\nb"]
-NUMBERS = ["3, 8", "1e-4", "12", "0.0001", ","]
-
-
-def tensor_file(shapes):
-    """Bytes of a safetensors file of these shapes."""
-    header, end = {}, 0
-    for name, shape in shapes.items():
-        count = 1
-        for side in shape:
-            count *= side
-        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [end, end + 2 * count]}
-        end += 2 * count
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(end)
-
-
-def changed_shapes(shapes, draw):
-    """The same names with sides taken, added and changed, so that the file itself stays whole."""
-    out = {}
-    for name, shape in shapes.items():
-        sides = [draw.choice([side, side, 0, 1, 3]) if draw.random() < 0.2 else side for side in shape]
-        if draw.random() < 0.3:
-            sides = sides[: draw.choice([0, 1, 2])]
-        sides += [draw.choice([0, 1, 2, 1 << 62])] if 0 in sides and draw.random() < 0.3 else []
-        out[mutated(name, draw, list(shapes)) if draw.random() < 0.2 else name] = sides
-    return out
-
-
-def header_bytes(draw):
-    shapes = dict(draw.choice([LORA, LORA | EXPERTS, BASE, BASE | S2V, MODEL | LORA, MODEL]))
-    if draw.random() < 0.7:
-        shapes = {name.encode("utf-8", "replace").decode(): side for name, side in changed_shapes(shapes, draw).items()}
-    data = tensor_file(shapes) if draw.random() < 0.8 else tensor_file(LORA)
-    return data if draw.random() < 0.5 else mutated_bytes(data, draw, [tensor_file(BASE), b"GGUF", b"PK\x03\x04"])
 
 
 def read_model(path):
@@ -178,8 +136,8 @@ def read_cell(text):
     assert all(len(said) < LONGEST_SENTENCE for said in problems + notes)
     each_of(
         lambda: in_time(boxes, range(80)),
-        lambda: token_masks(text, text, 20, SIZE, SIZE),
-        lambda: token_masks(json.dumps(placed), None, 20, SIZE, SIZE),
+        lambda: token_masks(read_boxes(text, "face"), read_boxes(text, "hand"), 20, SIZE, SIZE),
+        lambda: token_masks(read_boxes(boxes_text(placed), "face"), None, 20, SIZE, SIZE),
     )
 
 
@@ -201,19 +159,6 @@ def read_rows_of(path):
 def read_settings(path):
     assert load_settings(path) is not None
     dump_toml(load_settings(path))
-
-
-def text_of(seeds):
-    return lambda draw: mutated(draw.choice(seeds), draw, seeds)
-
-
-def bytes_of(text):
-    def make(draw):
-        if draw.random() < 0.5:
-            return mutated(text, draw, [text]).encode("utf-8", "surrogatepass")
-        return mutated_bytes(text.encode(), draw, [text.encode()])
-
-    return make
 
 
 def in_file(name, read):

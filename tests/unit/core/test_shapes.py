@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cointeract_pack.cointeract_core.errors import InputError
-from cointeract_pack.cointeract_core.shapes import VideoSize, largest_size, snap_size, video_frames
+from cointeract_pack.cointeract_core.shapes import (
+    VideoSize,
+    largest_size,
+    snap_size,
+    video_frames,
+    video_latents,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,14 +36,17 @@ def test_sizes_beyond_the_model_are_refused(sides):
         snap_size(*sides)
 
 
-def test_latent_cells():
+def test_latent_cells_and_tokens():
     size = VideoSize(480, 832)
     assert (size.latent_width, size.latent_height) == (60, 104)
+    assert (size.token_columns, size.token_rows) == (30, 52)
+    assert VideoSize.of_latent(rows=104, columns=60) == size
 
 
 @pytest.mark.parametrize(("frames", "latents"), [(1, 1), (73, 19), (81, 21), (153, 39)])
 def test_frames_and_latents_correspond(frames, latents):
     assert video_frames(latents) == frames
+    assert video_latents(frames) == latents
 
 
 @pytest.mark.parametrize(

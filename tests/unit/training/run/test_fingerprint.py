@@ -44,7 +44,7 @@ def settings(**sections):
 
 def identity(rows="d", weights="m", processes=1, **sections):
     """A fingerprint as it comes back from a state's JSON."""
-    made = fingerprint(settings(**sections), data=rows, model=weights, processes=processes)
+    made = fingerprint(settings(**sections), data_stamp=rows, model_stamp=weights, processes=processes)
     return json.loads(json.dumps(made))
 
 
@@ -62,7 +62,7 @@ def test_a_setting_may_change_on_the_way_or_not(section, key, value, free):
 
 
 def test_a_fingerprint_is_json_and_the_same_again():
-    made = fingerprint(settings(), data="d", model="m")
+    made = fingerprint(settings(), data_stamp="d", model_stamp="m")
     assert json.loads(json.dumps(made)) == made
     assert differences(identity(), made) == []
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import pytest
 
+from cointeract_pack.cointeract_core.training.settings.memory_modes import RECIPES
 from cointeract_pack.cointeract_core.training.settings.toml import SECTIONS, load_settings
-from cointeract_pack.cointeract_core.training.step.memory import RECIPES
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def checked(tmp_path: Path) -> CheckedRow:
     plan = FramePlan(target=frames, motion=tuple(range(73)), hoi=frames, pose=frames, notes=())
     masks = TokenMasks(face=torch.ones(8, dtype=torch.uint8), hand=torch.zeros(8, dtype=torch.uint8))
     row = Row(number=2, prompt="A prompt.", product_scale=1.5, **files)
-    return CheckedRow(row=row, plan=plan, size=VideoSize(64, 96), latents=F, masks=masks)
+    return CheckedRow(row=row, plan=plan, size=VideoSize(64, 96), latents=F, token_masks=masks)
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def test_keys_stay_when_nothing_changes(checked):
     before = sample_keys(replace(checked, row=replace(checked.row, person_image=moved)), STAMPS)
     moved.rename(checked.row.person_image)
     os.utime(checked.row.person_image, (1, 1))
-    other = replace(checked.row, number=7, product_scale=1.0, face="{}")  # the cache holds none of these
-    assert sample_keys(replace(checked, row=other, masks=None), STAMPS) == before
+    other = replace(checked.row, number=7, product_scale=1.0, face={})  # the cache holds none of these
+    assert sample_keys(replace(checked, row=other, token_masks=None), STAMPS) == before
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -121,14 +121,14 @@ def test_a_row_comes_back_bit_for_bit(checked, parts, tmp_path):
     for name, tensor in parts[TEXT].items():
         assert torch.equal(getattr(sample.prompts, name), tensor)
     assert torch.equal(sample.audio, parts[SPEECH]["audio"])
-    assert sample.masks is checked.masks
+    assert sample.token_masks is checked.token_masks
     assert sample.product_scale == 1.5
 
 
 def test_what_a_row_does_not_have_stays_absent(checked, parts, tmp_path):
     parts[LATENTS] = {name: parts[LATENTS][name] for name in ("alone", "person")}
-    sample = filled(tmp_path, parts).load(replace(checked, masks=None), KEYS)
-    assert (sample.joint, sample.product, sample.hoi, sample.pose, sample.masks) == (None,) * 5
+    sample = filled(tmp_path, parts).load(replace(checked, token_masks=None), KEYS)
+    assert (sample.joint, sample.product, sample.hoi, sample.pose, sample.token_masks) == (None,) * 5
 
 
 def test_parts_made_and_read_inside_of_a_node_can_be_trained_on(checked, parts, tmp_path):

@@ -60,7 +60,7 @@ def right(clip_folder):
     preflight = checked(clip_folder)
     assert preflight.problems == ()
     assert not any("boxes" in note for note in preflight.rows[0].notes)
-    return preflight.rows[0].masks
+    return preflight.rows[0].token_masks
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_known_form_is_converted_and_told(column, change, notes, clip_folder, 
     told = [note.split(": ", 1)[1] for note in row.notes if note.startswith(f"{column}: ")]
     assert told == notes
     for name in ("face", "hand"):
-        assert torch.equal(getattr(row.masks, name), getattr(right, name))
+        assert torch.equal(getattr(row.token_masks, name), getattr(right, name))
 
 
 BEYOND = "boxes inside of 64x96 are expected; correct it, or give the size it was drawn on in width and height."

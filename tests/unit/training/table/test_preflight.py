@@ -38,14 +38,14 @@ def test_the_published_row_trains_as_it_is(samples):
         "pose_video has 81 frames at 25 fps beside 81 of input_video: taken frame by frame with it.",
         "motion_video is tagged 24 fps, but taken frame by frame like input_video, which has the same tag.",
     )
-    face, hand = (mask.view(20, 52, 30).flatten(1).any(dim=1) for mask in (row.masks.face, row.masks.hand))
+    face, hand = (mask.view(20, 52, 30).flatten(1).any(dim=1) for mask in (row.token_masks.face, row.token_masks.hand))
     assert face.all()
     assert hand.all()
 
 
 def test_a_row_needs_four_cells_only(clip_folder):
     row = only(check(clip_folder.table(clip_folder.row())))
-    assert (row.latents, row.size, row.masks) == (20, SIZE, None)
+    assert (row.latents, row.size, row.token_masks) == (20, SIZE, None)
     assert row.plan.motion is row.plan.hoi is row.plan.pose is None
     assert row.notes == ("no boxes: the router learns nothing from this row.",)
 
@@ -59,7 +59,7 @@ def test_a_full_row(clip_folder):
     assert row.notes == ()
     assert row.row.product_scale == 0.5
     assert row.plan.hoi == row.plan.pose == row.plan.target == tuple(range(80))
-    face, hand = (mask.view(20, 6, 4) for mask in (row.masks.face, row.masks.hand))
+    face, hand = (mask.view(20, 6, 4) for mask in (row.token_masks.face, row.token_masks.hand))
     assert face.nonzero()[:, 0].unique().tolist() == [0, 19]
     assert hand.nonzero().tolist() == [[1, y, x] for y in (3, 4, 5) for x in (2, 3)]
 
@@ -70,12 +70,12 @@ def test_boxes_that_count_latents_mark_the_same_tokens(clip_folder):
     rows = [clip_folder.row(face=FACE, hand_object=HANDS), clip_folder.row(face=face, hand_object=hands)]
     preflight = check(clip_folder.table(*rows))
     of_frames, of_latents = preflight.rows
-    assert of_latents.masks.face.equal(of_frames.masks.face)
-    assert of_latents.masks.hand.equal(of_frames.masks.hand)
+    assert of_latents.token_masks.face.equal(of_frames.token_masks.face)
+    assert of_latents.token_masks.hand.equal(of_frames.token_masks.hand)
     assert of_frames.notes == ()
     assert of_latents.notes == ("the keys of the boxes count latents, not frames: read as such.",)
     # also where only the beginning of the clip is wanted
-    assert check(clip_folder.table(rows[1]), latents=5).rows[0].masks.face.view(5, 24).any(dim=1).tolist() == [
+    assert check(clip_folder.table(rows[1]), latents=5).rows[0].token_masks.face.view(5, 24).any(dim=1).tolist() == [
         True, False, False, False, False,
     ]  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_boxes_of_resampled_footage_are_those_of_its_own_frames(clip_folder):
     face = json.dumps({"frame_94": [10, 10, 30, 40]})
     row = only(check(clip_folder.table(clip_folder.row(input_video="thirty.mp4", face=face, hand_object="{}"))))
     assert row.plan.resampled
-    assert row.masks.face.view(20, 24).any(dim=1).nonzero().tolist() == [[19]]  # 94 / 30 s is frame 78.3 at 25
+    assert row.token_masks.face.view(20, 24).any(dim=1).nonzero().tolist() == [[19]]  # 94 / 30 s is frame 78.3 at 25
     assert row.notes == (
         "input_video runs at 30 fps for the 3.24 s of the audio: resampled by time.",
         "the keys of the boxes are frames of input_video, which is resampled: each latent takes the nearest boxes.",

@@ -65,7 +65,7 @@ def test_a_good_row(tmp_path):
     row = draft.row()
     assert (row.number, row.prompt, row.person_image) == (7, "hello", tmp_path / "sub" / "person.png")
     assert row.product_image is row.motion_video is row.hoi_video is row.pose_video is row.hand is None
-    assert (row.face, row.source, row.product_scale) == ("{}", VideoSize(1080, 1920), 0.5)
+    assert (row.face, row.source, row.product_scale) == ({}, VideoSize(1080, 1920), 0.5)
     assert parse_row(7, {**cells, "height": "", "width": "", "scale": ""}, tmp_path).row().product_scale == 1.0
 
 

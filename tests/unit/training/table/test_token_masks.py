@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 
 from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.shapes import VideoSize
+from cointeract_pack.cointeract_core.training.table.box_cells import read_boxes, typed_boxes
 from cointeract_pack.cointeract_core.training.table.token_masks import (
     TokenMasks,
     router_targets,
@@ -20,10 +20,10 @@ from cointeract_pack.cointeract_core.training.table.token_masks import (
 SIZE = VideoSize(64, 96)  # 4 columns, 6 rows
 
 
-def cells(box, source=None, key="frame_2", frames=1):
+def cells(box, source=None, key="frame_2", latents=1):
     """Rows and columns a face box marks, as a set of (latent, row, column)."""
-    masks = token_masks(json.dumps({key: box}), None, frames, SIZE, source)
-    return {tuple(cell) for cell in masks.face.view(frames, 6, 4).nonzero().tolist()}
+    masks = token_masks(typed_boxes({key: box}), None, latents, SIZE, source)
+    return {tuple(cell) for cell in masks.face.view(latents, 6, 4).nonzero().tolist()}
 
 
 def test_both_ends_of_a_box_are_marked():
@@ -50,18 +50,18 @@ def test_a_box_follows_the_video_when_it_is_scaled_and_cut():
     ],
 )
 def test_keys_are_frames_of_the_video(key, latent):
-    assert {cell[0] for cell in cells([0, 0, 1, 1], key=key, frames=3)} == ({latent} - {None})
+    assert {cell[0] for cell in cells([0, 0, 1, 1], key=key, latents=3)} == ({latent} - {None})
 
 
 def test_objects_are_not_hands():
     boxes = {"frame_2": {"l_h": [0, 0, 1, 1], "r_h": [63, 95, 63, 95], "obj": [0, 0, 64, 96]}}
-    hand = token_masks(None, json.dumps(boxes), 1, SIZE).hand.view(6, 4)
+    hand = token_masks(None, typed_boxes(boxes), 1, SIZE).hand.view(6, 4)
     assert hand.nonzero().tolist() == [[0, 0], [5, 3]]
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[]", "null", '{"frame_2": []}', '{"frame_2": {"l_h": null}}'])
 def test_no_boxes_are_no_error(text):
-    masks = token_masks(text, text, 2, SIZE)
+    masks = token_masks(read_boxes(text, "face"), read_boxes(text, "hand"), 2, SIZE)
     assert masks.face.shape == masks.hand.shape == (48,)
     assert masks.face.sum() == masks.hand.sum() == 0
     assert masks.face.dtype == torch.uint8
@@ -95,7 +95,7 @@ FORM = '{"frame_2": [x1, y1, x2, y2]}'
 )
 def test_unreadable_boxes_are_refused(text, sentence):
     with pytest.raises(InputError) as refusal:
-        token_masks(text, None, 1, SIZE)
+        token_masks(read_boxes(text, "face"), None, 1, SIZE)
     assert str(refusal.value) == sentence
 
 

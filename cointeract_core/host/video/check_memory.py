@@ -1,8 +1,6 @@
-"""Whether a run fits the card, told before anything is loaded."""
+"""Whether the memory of the card suffices for a run, told before anything is loaded."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import comfy.model_management
 import comfy.sampler_helpers
@@ -12,12 +10,13 @@ from ...clips.parts import ClipScene
 from ...constants import MOTION_LATENTS
 from ...errors import InputError
 from ..model.parking import is_dynamic
+from ..objects import Patcher
 from .conditions import clip_conditions
 
 GIGA = 1e9
 
 
-def forward_memory(patcher: Any, scene: ClipScene) -> float:
+def forward_memory(patcher: Patcher, scene: ClipScene) -> float:
     """Bytes one pass of a scene's largest clip needs beside the weights, as the host counts them."""
     last = scene.speech.plan.clips[-1]
     shape = scene.person.latent.shape
@@ -26,10 +25,11 @@ def forward_memory(patcher: Any, scene: ClipScene) -> float:
         motion = torch.empty(1, shape[1], MOTION_LATENTS, *shape[-2:], device="meta")
     conditions = clip_conditions(scene, last, motion)
     values = [extra for _, extra in conditions.positive]
-    return comfy.sampler_helpers.estimate_memory(patcher, conditions.latent.shape, {"positive": values})[1]
+    needed: float = comfy.sampler_helpers.estimate_memory(patcher, conditions.latent.shape, {"positive": values})[1]
+    return needed
 
 
-def check_room(patcher: Any, needed: float) -> str:
+def check_memory(patcher: Patcher, needed: float) -> str:
     """Compare what a run needs with what its device has.
 
     Args:
