@@ -17,7 +17,7 @@ from comfyui_setup.hostenv import ROOT, WORK, SetupError, ready_host, say, stop_
 from comfyui_setup.hostlock import setting_up
 
 PACK = "cointeract_pack"  # the checkout as a package, whatever its folder is called; the tests name it so too
-TYPED = (f"{PACK}.cointeract_core", f"{PACK}.nodes")
+TYPED = (f"{PACK}.cointeract_core", f"{PACK}.nodes", f"{PACK}.toy")
 
 
 def main() -> int:
