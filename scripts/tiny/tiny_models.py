@@ -55,7 +55,7 @@ def base_shapes() -> Shapes:
     """Wan2.2-S2V without CoInteract."""
     from comfy.ldm.wan.model import WanModel_S2V
 
-    return _shapes(WanModel_S2V, dim=DIM, ffn_dim=FFN, num_heads=HEADS, num_layers=LAYERS)
+    return host_shapes(WanModel_S2V, dim=DIM, ffn_dim=FFN, num_heads=HEADS, num_layers=LAYERS)
 
 
 def fast_shapes() -> Shapes:
@@ -101,27 +101,27 @@ def vae_shapes() -> Shapes:
     from comfy.ldm.wan.vae import WanVAE
 
     sizes = {"z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [], "dropout": 0.0}
-    return _shapes(WanVAE, dim=VAE_DIM, temperal_downsample=[False, True, True], **sizes)
+    return host_shapes(WanVAE, dim=VAE_DIM, temperal_downsample=[False, True, True], **sizes)
 
 
-def text_shapes() -> Shapes:
+def text_shapes(sizes: dict[str, int]) -> Shapes:
     """A umT5 encoder; its sizes go into a JSON file beside it (see `tiny_host_config`)."""
     import comfy.text_encoders.t5
     import comfy.text_encoders.wan
 
     published = Path(comfy.text_encoders.wan.__file__).with_name("umt5_config_xxl.json")
-    config = json.loads(published.read_text(encoding="utf-8")) | TEXT_SIZES
-    return _shapes(comfy.text_encoders.t5.T5, config_dict=config)
+    config = json.loads(published.read_text(encoding="utf-8")) | sizes
+    return host_shapes(comfy.text_encoders.t5.T5, config_dict=config)
 
 
 def speech_shapes() -> Shapes:
     """The large wav2vec2; the host builds it in this size only."""
     from comfy.audio_encoders.wav2vec2 import Wav2Vec2Model
 
-    return _shapes(Wav2Vec2Model)
+    return host_shapes(Wav2Vec2Model)
 
 
-def _shapes(kind: Callable[..., Any], **sizes: Any) -> Shapes:
+def host_shapes(kind: Callable[..., Any], **sizes: Any) -> Shapes:
     """Names and shapes of a host class, built without memory."""
     import comfy.ops
     import torch
@@ -241,7 +241,7 @@ def write(folder: Path) -> None:
     save_file(vae, places["vae"] / tiny["wan_2.1_vae.safetensors"])
 
     text = places["text_encoders"] / tiny["umt5_xxl_fp8_e4m3fn_scaled.safetensors"]
-    state = weights(text_shapes(), torch.float16, shared(torch.float16)) | {"spiece_model": spiece_model()}
+    state = weights(text_shapes(TEXT_SIZES), torch.float16, shared(torch.float16)) | {"spiece_model": spiece_model()}
     state[TEXT_MARK] = torch.zeros(1, 1, dtype=torch.float16).expand(TEXT_MARK_SHAPE)
     torch.save(state, text)
     text.with_suffix(".json").write_text(json.dumps(TEXT_SIZES, indent=1), encoding="utf-8")
