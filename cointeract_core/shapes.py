@@ -19,17 +19,17 @@ class VideoSize:
     height: int
 
     @classmethod
-    def of_latent(cls, rows: int, columns: int) -> VideoSize:
+    def of_latent(cls, latent_rows: int, latent_columns: int) -> VideoSize:
         """The size of a video whose latents have so many cells."""
-        return cls(columns * SPATIAL_STRIDE, rows * SPATIAL_STRIDE)
+        return cls(latent_columns * SPATIAL_STRIDE, latent_rows * SPATIAL_STRIDE)
 
     @property
-    def latent_height(self) -> int:
+    def latent_rows(self) -> int:
         """Rows of latent cells."""
         return self.height // SPATIAL_STRIDE
 
     @property
-    def latent_width(self) -> int:
+    def latent_columns(self) -> int:
         """Columns of latent cells."""
         return self.width // SPATIAL_STRIDE
 

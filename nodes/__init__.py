@@ -1,4 +1,4 @@
-"""The nodes of the pack: each declares, validates, calls one function of the core, and wraps the result."""
+"""The nodes of the pack: each declares, checks what only it can know, calls the core and wraps what comes back."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..cointeract_core.host.files.apply_lora import add_lora
+from ..cointeract_core.host.files.add_lora import add_lora
 from ..cointeract_core.host.files.folders import find_lora, lora_names
 from ..cointeract_core.host.objects import Patcher
 from ..cointeract_core.host.page.progress import show_text

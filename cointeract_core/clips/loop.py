@@ -1,7 +1,7 @@
 """The loop over clips: sample, decode behind what came before, hand over motion frames.
 
-Sampler, decoder and encoder are given as functions, so the same loop runs in ComfyUI, in tests against the published
-numbers, and in the training preview.  Source: BI:115-160, PIPE:2236-2237, 2657.
+Sampler, decoder and encoder are given as functions, so the same loop runs in ComfyUI and in tests against the published
+numbers; a training's samples decode as it does.  Source: BI:115-160, PIPE:2236-2237, 2657.
 """
 
 from __future__ import annotations

@@ -8,12 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from ..constants import VIDEO_FPS
-from ..drawing.palette import INK, LOUD, ORANGE, PAPER, as_image
+from ..drawing.palette import INK, LOUD, ORANGE, PAPER, SHADES, TAIL, as_image
 from .parts import Speech
 
 WIDTH, HEIGHT, MARGIN, HEAD, FONT = 800, 320, 12, 64, 22
-TAIL = (60, 68, 80)  # what the video leaves out
-SHADES = ((38, 42, 50), (50, 55, 66))  # behind odd and even clips
 
 
 def draw_timeline(speech: Speech) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ResultError
+from ..finite import all_finite
 
 ONE_COLOUR = 1 / 255  # a step of 8 bits; a clip whose pixels differ by less shows nothing
 
@@ -20,15 +21,6 @@ def check_finite(tensor: Tensor, what: str) -> None:
     """
     if not all_finite(tensor):
         raise _not_finite(what)
-
-
-def all_finite(tensor: Tensor) -> bool:
-    """Whether a tensor of any kind, also in 8 bits, holds neither NaN nor infinity."""
-    if not tensor.is_floating_point():
-        return True
-    wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor
-    # a sum is one number to wait for; that of large numbers may be infinite where none of them is
-    return math.isfinite(wide.sum(dtype=torch.float32).item()) or bool(torch.isfinite(wide).all())
 
 
 class StepWatch:

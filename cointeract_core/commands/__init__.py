@@ -1,4 +1,4 @@
 """What is started from the shell: `python -m cointeract_core.training` and `.verify` lead here.
 
-Stands beside the nodes above everything else; nothing imports it.
+Stands beside the nodes above everything else; only those two doorways import it.
 """

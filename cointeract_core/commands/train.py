@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-PACK = Path(__file__).resolve().parents[2]
-CUSTOM_NODES = "custom_nodes"
+from .find_comfyui import put_on_path
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -20,22 +18,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _find_comfyui(named: Path | None) -> Path | None:
-    """The folder named, the one whose custom_nodes this pack lies in, or one that is on the path already."""
-    inside = [PACK.parent.parent] if PACK.parent.name == CUSTOM_NODES else []
-    known = [named] if named else [*inside, *(Path(entry) for entry in sys.path if entry)]
-    return next((folder.resolve() for folder in known if (folder / "comfy" / "model_base.py").is_file()), None)
-
-
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status is 0 where it has done what was asked."""
     options = _parse(arguments)
-    tree = _find_comfyui(options.comfyui)
+    tree = put_on_path(options.comfyui)
     if tree is None:
-        sys.stderr.write("No ComfyUI was found: name its folder with --comfyui.\n")
         return 2
-    # the host has a module called nodes, as this checkout has
-    sys.path[:] = [str(tree), *(entry for entry in sys.path if Path(entry or ".").resolve() not in (PACK, tree))]
     from ..host.train.command import run_command
 
     return run_command(options.config, tree, options.base_directory, cpu=options.cpu, check_only=options.check)

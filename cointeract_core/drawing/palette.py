@@ -19,16 +19,24 @@ RIM: Colour = (52, 57, 69)  # around panels and pictures
 GRID: Colour = (46, 51, 62)  # inside panels
 INK: Colour = (226, 229, 234)
 FAINT: Colour = (146, 153, 165)  # what is read second
+# of curves, here and on the page (web/cointeract.css): they read on dark and on light
 BLUE: Colour = (78, 156, 245)
-ORANGE: Colour = (240, 138, 60)
-GREEN: Colour = (52, 190, 130)
-VIOLET: Colour = (165, 130, 240)
-PINK: Colour = (236, 98, 160)
-YELLOW: Colour = (226, 188, 66)
+ORANGE: Colour = (232, 131, 58)
+GREEN: Colour = (43, 180, 122)
+PINK: Colour = (232, 96, 158)
+VIOLET: Colour = (157, 128, 236)
+YELLOW: Colour = (207, 168, 41)
+TEAL: Colour = (56, 182, 200)
+RED: Colour = (214, 90, 79)
+LIME: Colour = (127, 174, 60)
+GREY: Colour = (152, 161, 179)
 WAVE: Colour = (52, 96, 150)  # peaks of a sound
 LOUD: Colour = (96, 170, 255)  # its mean level
 FACE: Colour = (64, 214, 255)
 HAND: Colour = (255, 92, 184)
+TAIL: Colour = (60, 68, 80)  # of a sound that a video leaves out
+SHADES: tuple[Colour, Colour] = ((38, 42, 50), (50, 55, 66))  # behind odd and even clips
+BLACK: Colour = (0, 0, 0)
 
 
 def mixed(colour: Colour, ground: Colour, share: float) -> Colour:

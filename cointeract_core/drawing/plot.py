@@ -13,7 +13,26 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import replaced
-from .palette import BLUE, FAINT, GREEN, GRID, INK, ORANGE, PANEL, PAPER, PINK, VIOLET, YELLOW, Colour, as_image, mixed
+from .palette import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    LIME,
+    ORANGE,
+    PANEL,
+    PAPER,
+    PINK,
+    RED,
+    TEAL,
+    VIOLET,
+    YELLOW,
+    Colour,
+    as_image,
+    mixed,
+)
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -91,10 +110,10 @@ def _panels() -> tuple[Panel, ...]:
     return (
         Panel("Loss", losses, (GAP, GAP, split, upper - GAP), may_be_log=True),
         Panel("Router accuracy", accuracies, (split + GAP, GAP, WIDTH - GAP, upper - GAP), fixed=(0.0, 1.0)),
-        Panel("Learning rate", (Curve("learning_rate", "", BLUE),), small[0], noisy=False),
-        Panel("Gradient norm", (Curve("gradient_norm", "", ORANGE),), small[1]),
-        Panel("Memory, GB", (Curve("memory_gb", "", GREEN),), small[2], noisy=False),
-        Panel("Seconds per step", (Curve("seconds", "", VIOLET),), small[3]),
+        Panel("Learning rate", (Curve("learning_rate", "", TEAL),), small[0], noisy=False),
+        Panel("Gradient norm", (Curve("gradient_norm", "", RED),), small[1]),
+        Panel("Memory, GB", (Curve("memory_gb", "", LIME),), small[2], noisy=False),
+        Panel("Seconds per step", (Curve("seconds", "", GREY),), small[3]),
     )
 
 

@@ -46,7 +46,7 @@ def warn_of_new_host() -> None:
     if _numbers(version) > NEWEST_HOST:
         log.warning(
             "ComfyUI %s is newer than %s, the newest that CoInteract was run on. If a video comes out wrong, run "
-            "scripts/verify.py --comfyui with the folder of this ComfyUI: it says in a sentence what differs.",
+            "`python -m cointeract_core.verify` in CoInteract's folder with ComfyUI's Python: it says what differs.",
             version,
             _spoken(NEWEST_HOST),
         )

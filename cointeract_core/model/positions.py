@@ -1,6 +1,6 @@
 """Integer rotary positions of every token group, and the one shared cos/sin table.
 
-The released weights expect positions cut to integers, and HOI tokens at widths ``1024-w … 1023`` (the reference
+The released weights expect positions cut to integers, and HOI tokens at columns ``1024-w … 1023`` (the reference
 indexes its 1024-row table with negative numbers).  Source: DIT:104-131, 1048-1050, 1183-1191.
 """
 
@@ -84,7 +84,7 @@ def motion_axes(latent_rows: int, latent_columns: int) -> tuple[Axes, Axes, Axes
 
 
 def hoi_axes(latents: int, rows: int, columns: int) -> Axes:
-    """The HOI stream: times and heights of the target, widths from the end of the published table."""
+    """The HOI stream: times and rows of the target, columns from the end of the published table."""
     return Axes(np.arange(latents), np.arange(rows), np.arange(ROPE_TABLE_ROWS - columns, ROPE_TABLE_ROWS))
 
 

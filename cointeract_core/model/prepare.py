@@ -53,11 +53,11 @@ def prepare_clip(dit: Dit, latents: Tensor, clip: ClipInputs, hoi: HoiInputs | N
 
 
 def _layout(latents: Tensor, clip: ClipInputs, hoi: HoiInputs | None) -> TokenLayout:
-    count, rows, columns = latents.shape[2:]
+    count, latent_rows, latent_columns = latents.shape[2:]
     return make_layout(
         count,
-        rows,
-        columns,
+        latent_rows,
+        latent_columns,
         person=clip.person is not None,
         product_scale=clip.product_scale if clip.product is not None else None,
         motion=clip.motion is not None,

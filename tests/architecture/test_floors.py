@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -133,3 +134,13 @@ def test_the_page_about_the_house_names_every_room(repo):
     page = Path(repo / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = [room for floor in FLOORS for room in floor if room not in {"core", "entry"}]
     assert [room for room in rooms if f"`{room}/`" not in page] == []
+
+
+def test_the_page_says_of_a_room_what_the_room_says_of_itself(repo, pack):
+    page = (repo / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| `([a-z_/]+)/` \| (.+) \|$", page, re.MULTILINE))
+    assert len(shown) > 15
+    for source in pack:
+        room = room_of(source.name)
+        if source.name.endswith("/__init__.py") and room in shown:
+            assert shown[room] == (ast.get_docstring(source.tree) or "").splitlines()[0]

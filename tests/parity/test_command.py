@@ -69,3 +69,27 @@ def test_without_files_comfyui_is_tried(host, repo):
     done = subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"CoInteract works on ComfyUI [\d.]+ as it should: 3 checks\.\n", done.stdout)
+
+
+def test_it_finds_the_comfyui_it_is_installed_in(host, repo, tmp_path):
+    """As ComfyUI Manager leaves it: in custom_nodes, with nothing on Python's path."""
+    tree = tmp_path / "ComfyUI"
+    pack = tree / "custom_nodes" / "CoInteract"
+    pack.mkdir(parents=True)
+    for entry in host.iterdir():
+        if entry.name != "custom_nodes":
+            (tree / entry.name).symlink_to(entry)
+    shutil.copytree(repo / "cointeract_core", pack / "cointeract_core", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "cointeract_core.verify"]
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=pack, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"CoInteract works on ComfyUI \S+ as it should: 3 checks\.\n", done.stdout)
+
+
+def test_without_a_comfyui_it_asks_for_one(repo):
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "cointeract_core.verify"]
+    done = subprocess.run(command, cwd=repo, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "No ComfyUI was found: name its folder with --comfyui.\n"

@@ -9,8 +9,8 @@ import folder_paths
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ...clips.watch import all_finite
 from ...errors import name_some
+from ...finite import all_finite
 from ..objects import Patcher
 from .folders import ADAPTER_FOLDERS
 

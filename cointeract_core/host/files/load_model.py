@@ -22,7 +22,7 @@ from ..model.prepare import prepared
 from ..model.skeleton import detect_config, file_shapes
 from ..objects import Patcher
 from ..version import warn_of_new_host
-from .apply_lora import check_numbers
+from .add_lora import check_numbers
 from .folders import ModelFile, find_adapter, find_base
 from .gguf import gguf_operations, read_gguf, with_gguf_patching
 
@@ -51,6 +51,7 @@ class LoadPlan:
 
     Attributes:
         base_names: name in the base to our name, without the HOI stream.
+        base_hoi: the same of the base's HOI stream, where it was trained whole and kept it.
         adapter: None for a base alone.
         mark_plain: the model has no experts, so its state dict needs the mark.
     """
@@ -58,6 +59,7 @@ class LoadPlan:
     base: ModelFile
     base_identity: Identity
     base_names: dict[str, str]
+    base_hoi: dict[str, str]
     adapter_file: ModelFile | None
     adapter: AdapterPlan | None
     mark_plain: bool
@@ -109,8 +111,9 @@ def plan_load(base_name: str, adapter_name: str | None) -> LoadPlan:
     if adapter is not None:
         whole = file_shapes(adapter.what, config, expert_hidden=hidden, hoi_stream=True)
         plan = plan_adapter(adapter.what, adapter_header, whole)
-    names = {before: after for before, after in names.items() if not after.startswith(HOI) and after != PLAIN_KEY}
-    return LoadPlan(base, base_identity, names, adapter, plan, mark_plain=not hidden)
+    of_hoi = {before: after for before, after in names.items() if after.startswith(HOI)}
+    names = {before: after for before, after in names.items() if before not in of_hoi and after != PLAIN_KEY}
+    return LoadPlan(base, base_identity, names, of_hoi, adapter, plan, mark_plain=not hidden)
 
 
 def load_cointeract(
@@ -172,12 +175,12 @@ def read_tensors(
     """Read both files.
 
     Args:
-        hoi: also take the adapter's HOI stream.
+        hoi: also take the HOI stream, the adapter's before the base's.
 
     Returns:
         the model's tensors under our names, without LoRA; the base's metadata; the adapter's LoRA.
     """
-    state, metadata = _read_base(plan)
+    state, metadata = _read_base(plan, hoi)
     if plan.adapter is None or plan.adapter_file is None:
         return state, metadata, {}
     tensors = _read(plan.adapter_file)[0]
@@ -244,12 +247,12 @@ def _read(file: ModelFile) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     return tensors, metadata
 
 
-def _read_base(plan: LoadPlan) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+def _read_base(plan: LoadPlan, hoi: bool) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     if plan.base.is_gguf:
         tensors, metadata = read_gguf(plan.base.what, plan.base.paths[0]), None
     else:
         tensors, metadata = _read(plan.base)
-    return take(tensors, plan.base_names), metadata
+    return take(tensors, {**plan.base_names, **(plan.base_hoi if hoi else {})}), metadata
 
 
 def _options(base: ModelFile, weight_dtype: str) -> dict[str, object]:

@@ -15,7 +15,14 @@ from torch import Tensor
 from ...checkpoint.header import TensorInfo
 from ...checkpoint.keys import EXPERTS, QUANT_MARK, expert_scale
 from ...checkpoint.merge import check_tensors
-from ...constants import AUDIO_INJECT_LAYERS, CLIP_TARGET_LATENTS, MOTION_1X_LATENTS, PATCH, TEXT_TOKENS
+from ...constants import (
+    AUDIO_INJECT_LAYERS,
+    CLIP_TARGET_LATENTS,
+    LATENT_CHANNELS,
+    MOTION_1X_LATENTS,
+    PATCH,
+    TEXT_TOKENS,
+)
 from ..objects import ModelConfig
 from .context_windows import WHOLE
 from .dit import CoInteractDiT
@@ -30,7 +37,7 @@ MOTION_TOKEN_SHARE = MOTION_1X_LATENTS + 1 / PATCH**2 + 4 / PATCH**4
 # pass to pass, and the tokens of a pose
 ROWS_AT_PEAK, ROWS_KEPT = 6.0, 2.0
 MARGIN = 1.15  # for what attention kernels and 8-bit products keep beside their inputs, and for gaps
-AUDIO_ROWS = 12  # per latent frame and injection: keys and values of five tokens, shift and scale
+AUDIO_ROWS = 12  # per latent and injection: keys and values of five tokens, shift and scale
 Shape: TypeAlias = Sequence[float]  # of latents, or what counts like one: a share of a frame is not whole
 
 
@@ -121,7 +128,7 @@ class CoInteractModel(comfy.model_base.WAN22_S2V):
         out: dict[str, Shape] = super().extra_conds_shapes(**kwargs)
         product = kwargs.get(PRODUCT)
         if product is not None:
-            out["product_latent"] = [1, 16, math.prod(product.shape) // 16]
+            out["product_latent"] = [1, LATENT_CHANNELS, math.prod(product.shape) // LATENT_CHANNELS]
         return out
 
 

@@ -52,10 +52,10 @@ def in_window(clip: ClipInputs, latents: Tensor, options: Options) -> ClipInputs
     anchor = getattr(window, "causal_anchor_index", None)  # one before the window, on newer hosts
     if anchor is not None and anchor >= 0:
         chosen.insert(0, anchor)
-    frames = latents.shape[TIME]
-    if len(chosen) != frames:
+    count = latents.shape[TIME]
+    if len(chosen) != count:
         raise InputError(
-            f"A context window names {len(chosen)} latents, but {frames} arrived; use ComfyUI's own context window "
+            f"A context window names {len(chosen)} latents, but {count} arrived; use ComfyUI's own context window "
             "nodes, or none."
         )
     return replace(
@@ -72,7 +72,7 @@ def _check_dimension(dimension: int) -> None:
 
 
 def _speech(audio: Tensor | None, chosen: list[int]) -> Tensor | None:
-    """Features `[B, 25, D, >= 4F]` of the chosen latents, four a latent."""
+    """Features `[B, 25, audio_dim, >= 4F]` of the chosen latents, four a latent."""
     if audio is None:
         return None
     frames = torch.tensor([TEMPORAL_STRIDE * latent + part for latent in chosen for part in range(TEMPORAL_STRIDE)])

@@ -195,10 +195,10 @@ class CoInteractDiT(comfy.ldm.wan.model.WanModel_S2V):
         **conds: Any,
     ) -> Tensor:
         """The host's entry: pad to whole patches, predict, crop. `clip_fea` and `time_dim_concat` are not S2V's."""
-        frames, height, width = x.shape[2:]
+        latents, rows, columns = x.shape[2:]
         padded = comfy.ldm.common_dit.pad_to_patch_size(x, self.patch_size)
         out = self.forward_orig(padded, timestep, context, transformer_options=transformer_options, **conds)
-        return out[:, :, :frames, :height, :width]
+        return out[:, :, :latents, :rows, :columns]
 
     def forward_orig(
         self,

@@ -1,4 +1,4 @@
 """A training run inside ComfyUI: rows encoded, the model in training, samples, progress, the command.
 
-`session` is its door; nothing imports it but nodes and commands.
+`session` is its door for a run, `tables` for its rows; nothing imports it but nodes and commands.
 """

@@ -54,7 +54,7 @@ def clip_conditions(
     return ClipConditions(
         positive=_with_values(prompt, {**values, "audio_embed": audio}),
         negative=_with_values(scene.prompts.negative, {**values, "audio_embed": audio * 0.0}),
-        latent=torch.zeros(1, LATENT_CHANNELS, CLIP_TARGET_LATENTS, size.latent_height, size.latent_width),
+        latent=torch.zeros(1, LATENT_CHANNELS, CLIP_TARGET_LATENTS, size.latent_rows, size.latent_columns),
     )
 
 

@@ -113,9 +113,9 @@ def clip_noise(latent: Tensor, seed: int) -> Tensor:
     The published program draws it for the person's slot too and overwrites that slot, so the target's noise is all
     but the first latent of a draw that is one latent longer (BI:115-160).
     """
-    batch, channels, frames, height, width = latent.shape
+    batch, channels, latents, rows, columns = latent.shape
     generator = torch.Generator("cpu").manual_seed(seed)
-    return torch.randn(batch, channels, frames + 1, height, width, generator=generator)[:, :, 1:]
+    return torch.randn(batch, channels, latents + 1, rows, columns, generator=generator)[:, :, 1:]
 
 
 def sample_clip(

@@ -1,4 +1,4 @@
 """The loop: optimiser, average, validation, states, curves, and what a run leaves behind.
 
-`trainer` is its door; what it needs of ComfyUI comes to it as hooks and an engine.
+`trainer` is its door, for the page `curves`; what it needs of ComfyUI comes as hooks and an engine.
 """

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...conditioning.images import fill_picture, fit_person, fit_pose_picture, fit_product
 from ...constants import PIXELS_PER_TOKEN, TEMPORAL_STRIDE, VIDEO_FPS
 from ...drawing.canvas import GAP, LABEL, Canvas, Shown, can_write
-from ...drawing.palette import FACE, HAND
+from ...drawing.palette import BLACK, FACE, HAND
 from ...media.picture import read_picture
 from ...media.sound import read_audio
 from ...media.video import Fit, read_frames
@@ -32,7 +32,6 @@ PROMPT_LINES = 2
 SOUND = 150  # height of the speech's panel
 TINT = 0.42  # of a masked token
 OUTLINE = 2.2  # of a shown picture
-DARK = (0, 0, 0)  # behind an outline, so that it is seen on any picture
 
 
 def contact_sheet(checked: CheckedRow) -> Tensor:
@@ -130,7 +129,7 @@ def _marked(checked: CheckedRow, frame: Tensor, moment: int) -> Image:
     for name, boxes, colour in (("face", row.face, FACE), ("hand_object", row.hand, HAND)):
         for box in placed_boxes(boxes or {}, name, checked.latents, size, row.source):
             if box.latent == moment:
-                draw.rectangle(_grown(box, thick), outline=DARK, width=2 * thick)
+                draw.rectangle(_grown(box, thick), outline=BLACK, width=2 * thick)
                 draw.rectangle(_grown(box, thick / 2), outline=colour, width=thick)
     return picture
 

@@ -38,7 +38,7 @@ def test_sizes_beyond_the_model_are_refused(sides):
 
 def test_latent_cells_and_tokens():
     size = VideoSize(480, 832)
-    assert (size.latent_width, size.latent_height) == (60, 104)
+    assert (size.latent_columns, size.latent_rows) == (60, 104)
     assert (size.token_columns, size.token_rows) == (30, 52)
     assert VideoSize.of_latent(rows=104, columns=60) == size
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cointeract_pack.cointeract_core.drawing.plot import _panels
 from cointeract_pack.cointeract_core.training.run.curves import COLUMNS
 
 LONGEST_LINE, LONGEST_FILE = 120, 300
@@ -53,6 +54,15 @@ def test_the_page_knows_every_curve(node, repo):
     assert sorted(json.loads(done.stdout)) == sorted(COLUMNS)
     style = (repo / "web" / "cointeract.css").read_text(encoding="utf-8")
     assert sorted(re.findall(r'\[data-curve="(\w+)"\]', style)) == sorted(COLUMNS)
+
+
+def test_curves_have_the_colours_of_the_drawn_plot(repo):
+    """A run's curves are the same lines on the page and in the picture it leaves."""
+    style = (repo / "web" / "cointeract.css").read_text(encoding="utf-8")
+    shown = dict(re.findall(r'\[data-curve="(\w+)"\] \{ --curve: #([0-9a-f]{6});', style))
+    drawn = {curve.column: bytes(curve.colour).hex() for panel in _panels() for curve in panel.curves}
+    assert len(shown) > 8
+    assert {name: drawn[name] for name in shown} == shown
 
 
 def test_page_and_server_use_the_same_names(repo):

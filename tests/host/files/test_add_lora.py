@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cointeract_pack.cointeract_core.errors import CheckpointKeysError, ModelFileError
-from cointeract_pack.cointeract_core.host.files.apply_lora import add_lora
+from cointeract_pack.cointeract_core.host.files.add_lora import add_lora
 from cointeract_pack.cointeract_core.host.files.load_model import load_cointeract
 from cointeract_pack.nodes.lora import LoadCoInteractLora
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ...checkpoint.header import read_headers
 from ...checkpoint.keys import EXTRAS, HOST_PREFIX, parse_lora, to_ours
-from ...clips.watch import all_finite
 from ...errors import CheckpointKeysError, ModelFileError, name_some
+from ...finite import all_finite
 from ..model.skeleton import model_shapes
 from ..objects import Patcher
 from .check_wired import check_model
