@@ -8,7 +8,8 @@ from comfy_api.latest import io, ui
 
 from ..cointeract_core.host.files.folders import adapter_names, base_names, encoder_names
 from ..cointeract_core.host.train import tables
-from ..cointeract_core.host.train.session import curves_picture, plan_run, run_training
+from ..cointeract_core.host.train.results import curves_picture
+from ..cointeract_core.host.train.session import plan_run, run_training
 from ..cointeract_core.training.settings.memory_modes import MEMORY_MODES
 from ..cointeract_core.training.settings.rules import number_in
 from ..cointeract_core.training.settings.sections import BASE_DTYPES
@@ -27,7 +28,8 @@ class TrainLora(io.ComfyNode):
             node_id="CoInteractTrainLora",
             display_name="CoInteract Train LoRA",
             category=SUBCATEGORY,
-            description="Trains LoRA, router and experts, with the HOI stream beside; it loads its own models.",
+            description="Trains LoRA, router and experts, or the whole model, with the HOI stream beside; it loads its "
+            "own models.",
             search_aliases=["cointeract training", "fine-tune", "hoi", "lora trainer"],
             inputs=[
                 TrainingRows.Input("data", tooltip="From Training Data."),
@@ -38,7 +40,7 @@ class TrainLora(io.ComfyNode):
                     "name",
                     default="my_product",
                     tooltip="Name of the run: of its folder in output/CoInteract/train and of the adapter in "
-                    "models/loras/CoInteract.",
+                    "models/loras/CoInteract (of a whole model, of the base in models/diffusion_models/CoInteract).",
                 ),
                 io.Int.Input("steps", default=1000, min=1, max=10**7, tooltip="Steps in all; raise it to train on."),
                 io.String.Input(  # number widgets of the page round such small numbers
@@ -75,7 +77,7 @@ class TrainLora(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="adapter", tooltip="The new adapter, as the loaders list it."),
+                io.String.Output(display_name="adapter", tooltip="The new adapter, or base, as the loaders list it."),
                 io.Image.Output(display_name="curves", tooltip="The curves of the whole run."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -113,4 +115,4 @@ class TrainLora(io.ComfyNode):
         plan = plan_run(with_sections(settings or {}, own, data.settings), data.preflight)
         finished = run_training(plan, node_id=cls.hidden.unique_id)
         picture = curves_picture(finished.folder)
-        return io.NodeOutput(finished.adapter_name, picture, ui=ui.PreviewImage(picture, cls=cls))
+        return io.NodeOutput(finished.name, picture, ui=ui.PreviewImage(picture, cls=cls))

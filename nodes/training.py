@@ -7,13 +7,14 @@ from comfy_api.latest import io, ui
 from ..cointeract_core.constants import CLIP_TARGET_LATENTS, LORA_RANK, TRAINING_SHIFT
 from ..cointeract_core.host.page.progress import show_text
 from ..cointeract_core.host.train.tables import picture_of, read_training_data, table_names, table_stamp
+from ..cointeract_core.training.settings.optimizer import LARGEST_BATCH, OPTIMISERS, SCHEDULES
 from ..cointeract_core.training.settings.rules import row_numbers
 from ..cointeract_core.training.settings.sections import (
     BAD_ROWS,
     HOI_MODES,
-    OPTIMISERS,
-    SCHEDULES,
+    LORA,
     TIMESTEP_RULES,
+    TRAININGS,
     DataSettings,
 )
 from ..cointeract_core.training.settings.targets import TARGETS
@@ -23,6 +24,7 @@ from .types import CATEGORY, TrainingOptions, TrainingRows, advanced, node_schem
 SUBCATEGORY = f"{CATEGORY}/training"
 # inputs of the settings by section; behind a colon, what the section calls it
 PLACES = {
+    "model": ("train",),
     "lora": ("rank", "alpha", "targets", "experts"),
     "hoi": ("hoi_mode:mode", "switch_step"),
     "sampling": (
@@ -30,7 +32,8 @@ PLACES = {
         "logit_std",
     ),
     "loss": ("router_loss:router", "hoi_loss:hoi", "base_weight", "hand_weight", "face_weight"),
-    "optimizer": ("optimizer:name", "weight_decay", "schedule", "warmup", "clip_norm", "accumulation", "ema"),
+    "optimizer": ("optimizer:name", "weight_decay", "schedule", "warmup", "clip_norm", "accumulation", "ema",
+                  "batch_size"),
     "run": (
         "save_every", "keep_last", "validate_every", "sample_every", "sample_steps", "keep_hoi",
         "official_names",
@@ -183,7 +186,7 @@ class TrainingSettings(io.ComfyNode):
                 ),
                 io.Int.Input("warmup", default=0, min=0, max=10**6, tooltip="Steps until the full learning rate."),
                 io.Float.Input("clip_norm", default=1.0, min=0.0, max=1000.0, step=0.1, tooltip="0 switches it off."),
-                io.Int.Input("accumulation", default=1, min=1, max=1024, tooltip="Samples per step."),
+                io.Int.Input("accumulation", default=1, min=1, max=1024, tooltip="Batches per step."),
                 io.Float.Input(
                     "ema", default=0.0, min=0.0, max=0.999, step=0.001, tooltip="Average the adapter; 0 is off."
                 ),
@@ -216,6 +219,23 @@ class TrainingSettings(io.ComfyNode):
                         "official_names", default=False, tooltip="Also write the adapter under the authors' names."
                     )
                 ),
+                # at the end, for the page keeps a workflow's values by their places; and saved prompts are without
+                io.Combo.Input(
+                    "train",
+                    optional=True,
+                    options=list(TRAININGS),
+                    default=LORA,
+                    tooltip="lora leaves the base as it is; full trains every parameter and saves a new base, for "
+                    "small models or a large main memory.",
+                ),
+                io.Int.Input(
+                    "batch_size",
+                    optional=True,
+                    default=1,
+                    min=1,
+                    max=LARGEST_BATCH,
+                    tooltip="Samples that go through the model together, where they have one form.",
+                ),
             ],
             outputs=[TrainingOptions.Output(display_name="settings")],
         )
@@ -225,7 +245,7 @@ class TrainingSettings(io.ComfyNode):
         """Sort the values into sections."""
         given = {**values, "targets": [name.strip() for name in targets.split(",") if name.strip()]}
         sections = {
-            section: {name.rpartition(":")[2]: given[name.partition(":")[0]] for name in names}
+            section: {name.rpartition(":")[2]: given[of] for name in names if (of := name.partition(":")[0]) in given}
             for section, names in PLACES.items()
         }
         return io.NodeOutput(sections)

@@ -220,12 +220,13 @@ def training_case(golden_dir: Path) -> SimpleNamespace:
     def model(chosen=None, hoi=True):
         chosen = chosen or settings()
         dit = build_dit(golden)
-        layers = choose_layers(dit, chosen.lora.targets)
+        layers = {} if chosen.model.whole else choose_layers(dit, chosen.lora.targets)
         lora = LoraSet(layers, chosen.lora.rank, chosen.lora.alpha, torch.Generator().manual_seed(1))
         for number, (_, layer) in enumerate(lora.named_layers()):
             # as in the middle of a run: at its start `up` is zero and `down` has no gradient
             torch.nn.init.normal_(layer.up, std=0.05, generator=torch.Generator().manual_seed(number))
-        return TrainableModel(dit, lora, targets=chosen.lora.targets, experts=chosen.lora.experts, hoi=hoi), lora
+        parts = {"experts": chosen.lora.experts, "hoi": hoi, "whole": chosen.model.whole}
+        return TrainableModel(dit, lora, targets=chosen.lora.targets, **parts), lora
 
     def sample(seed=0, **changes):
         generator = torch.Generator().manual_seed(seed)

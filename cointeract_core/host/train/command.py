@@ -108,7 +108,7 @@ def _train(settings: TrainSettings, table: Path, cpu: bool, check_only: bool) ->
     except InterruptProcessingException:
         log.info("The run is saved: the same command goes on from here.")
         return INTERRUPTED
-    for path in finished.adapters:
+    for path in finished.files:
         log.info("%s", path)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...checkpoint.header import TensorInfo
-from ...checkpoint.keys import EXPERT_KEY, EXPERTS, HOI, HOI_KEY
+from ...checkpoint.keys import EXPERT_KEY, EXPERTS, HOI, HOI_KEY, PLAIN_KEY
 from ...constants import EXPERT_HIDDEN
 from ...training.step.cache import file_stamp
 from ..files.load_model import LoadPlan, make_patcher, read_tensors
@@ -32,11 +33,13 @@ class TrainingModel:
         patcher: the host's MODEL, for sample videos.
         lora: the adapter's LoRA under the host's names, not applied.
         dtype: precision of the computation.
+        file_dtype: of most of the base's file.
     """
 
     patcher: Patcher
     lora: dict[str, Tensor]
     dtype: torch.dtype
+    file_dtype: torch.dtype
 
     @property
     def dit(self) -> CoInteractDiT:
@@ -60,24 +63,35 @@ def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts
     """
     register()
     state, metadata, lora = read_tensors(plan, hoi=hoi)
+    file_dtype = most_common_dtype(state)
     fresh_hoi = hoi and HOI_KEY not in state
     header = {name: TensorInfo(tuple(tensor.shape)) for name, tensor in state.items()}
     backbone = {name: info for name, info in header.items() if not name.startswith((EXPERTS, HOI))}
     whole = model_shapes(detect_config(plan.base.what, backbone), expert_hidden=EXPERT_HIDDEN, hoi_stream=hoi)
     if experts and EXPERT_KEY not in state:
         state |= fresh_experts({name: shape for name, shape in whole.items() if name.startswith(EXPERTS)}, seed)
+    if EXPERT_KEY not in state:
+        state[PLAIN_KEY] = torch.zeros(1)  # without experts too, the host is to make our class of it
     if fresh_hoi:
         state |= {name: torch.zeros(shape) for name, shape in whole.items() if name.startswith(HOI)}
     # weights that the host pages are made anew when they come in, and what was trained of them would be gone
     with without_fast_products():
         patcher = make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=True)
-    model = TrainingModel(patcher, lora, compute_dtype(patcher.load_device))
+    model = TrainingModel(patcher, lora, compute_dtype(patcher.load_device), file_dtype)
     for module in model.dit.modules():
         if hasattr(module, "comfy_cast_weights"):
             module.comfy_cast_weights = True  # weights follow the input's precision and device, whatever they are in
     if fresh_hoi:
         copy_rgb_stream(model.dit)
     return model
+
+
+def most_common_dtype(state: Mapping[str, Tensor]) -> torch.dtype:
+    """The precision most of the values are in."""
+    values: Counter[torch.dtype] = Counter()
+    for tensor in state.values():
+        values[tensor.dtype] += tensor.numel()
+    return values.most_common(1)[0][0]
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

@@ -99,7 +99,7 @@ class SampleMaker:
         sample, checked = self._sample, self._checked
         latents = min(sample.alone.shape[2], CLIP_TARGET_LATENTS)
         speech = Speech(sample.audio[0], torch.zeros(1, 1, 1), 1, plan_video(latents * TEMPORAL_STRIDE, 1), False)
-        prompts = Prompts(([[sample.prompts.main, {}]],), [[sample.prompts.empty, {}]])
+        prompts = Prompts(([[sample.prompts.whole("main"), {}]],), [[sample.prompts.whole("empty"), {}]])
         product = None if sample.product is None else ProductReference(sample.product, sample.product_scale)
         scene = ClipScene(PersonReference(sample.person, checked.size), speech, prompts, product)
         patcher = with_shift(self._model.patcher, self._settings.shift)

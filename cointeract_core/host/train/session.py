@@ -7,69 +7,44 @@ it, after the host's models have left memory.
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management
-import folder_paths
 import torch
 from torch import Tensor
 
 from ...errors import InputError
 from ...leftovers import sweep
-from ...media.picture import read_picture
-from ...training.run.adapter import save_trained
-from ...training.run.curves import PICTURE
 from ...training.run.engine import Engine, LocalEngine
 from ...training.run.fingerprint import fingerprint
 from ...training.run.run_lock import run_lock
-from ...training.run.trainer import Hooks, Sample, Trainer
+from ...training.run.trainer import Hooks, Trainer
 from ...training.settings.sections import TrainSettings
 from ...training.settings.toml import dump_toml
-from ...training.step.cache import SampleCache, SampleKeys
 from ...training.step.lora import LoraSet, choose_layers
 from ...training.step.memory import Memory, memory_mode
 from ...training.step.pinned import give_back
-from ...training.step.step import OFF, in_model_scale
+from ...training.step.step import OFF
 from ...training.step.trainable import TrainableModel
-from ...training.table.box_cells import boxes_text
 from ...training.table.preflight import CheckedRow, Preflight
 from ..files.load_encoders import EncoderFiles, check_encoders
 from ..files.load_model import LoadPlan, plan_load
 from ..forms import LayerWeights
 from ..page.live import run_folder
-from .encode_rows import fill_cache
+from .loaders import EncodedRows, encode
 from .model import TrainingModel, load_training_model, model_stamp
 from .progress import TrainingProgress
+from .results import FinishedRun, listed_name, result_path, save_result
 from .samples import SampleMaker
+from .whole import check_whole
 
 log = logging.getLogger("cointeract")
 
-CACHE, ADAPTERS = "CoInteract/train_cache", "CoInteract"
 SETTINGS_FILE = "settings.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """What a run has left.
-
-    Attributes:
-        adapters: files in the host's `loras` folder.
-        adapter_name: the first of them as the host lists it.
-        folder: curves, states and samples.
-        steps: steps trained in all.
-    """
-
-    adapters: tuple[Path, ...]
-    adapter_name: str
-    folder: Path
-    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +82,10 @@ def plan_run(settings: TrainSettings, preflight: Preflight) -> RunPlan:
     model = settings.model
     encoders = EncoderFiles(model.vae, model.text_encoder, model.audio_encoder)
     check_encoders(encoders)
-    return RunPlan(settings, rows, held_out, plan_load(model.base, model.adapter), encoders)
-
-
-def adapter_path(name: str) -> Path:
-    """Where a run's adapter goes: the first of the host's `loras` folders."""
-    return Path(folder_paths.get_folder_paths("loras")[0]) / ADAPTERS / f"{name}.safetensors"
-
-
-def curves_picture(folder: Path) -> Tensor:
-    """The run's `curves.png`, `[1, H, W, 3]` in 0-1."""
-    return read_picture(folder / PICTURE, "curves")[None]
+    files = plan_load(model.base, model.adapter)
+    if model.whole:
+        check_whole(files, result_path(settings))
+    return RunPlan(settings, rows, held_out, files, encoders)
 
 
 @contextmanager
@@ -149,7 +117,7 @@ def outside_inference() -> Iterator[None]:
 
 
 def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | None = None) -> FinishedRun:
-    """Train, and write the adapter.
+    """Train, and write what was learnt.
 
     Args:
         plan: from `plan_run`.
@@ -165,7 +133,7 @@ def run_training(plan: RunPlan, *, node_id: str | None = None, engine: Engine | 
         return _run(plan, node_id, engine)
     root = run_folder(plan.settings.run.name)
     with run_lock(root, plan.settings.run.name):
-        for folder in (root, adapter_path(plan.settings.run.name).parent):
+        for folder in (root, result_path(plan.settings).parent):
             sweep(folder)
         return _run(plan, node_id, engine)
 
@@ -174,7 +142,7 @@ def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
     settings = plan.settings
     progress = TrainingProgress(settings.run.name, settings.run.steps, node_id, quiet=engine.rank > 0)
     with progress.closing(), outside_inference():
-        samples = _encode(plan, engine, progress)
+        samples = encode(plan.rows, plan.held_out, plan.encoders, engine, progress.encoding)
         model = load_training_model(
             plan.model,
             settings.model.base_dtype,
@@ -189,54 +157,20 @@ def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
         modes = memory_mode(trainable, settings.memory.mode, engine.device, LayerWeights, engine.processes)
         with lora.attached(model.dit), modes as memory:
             trainer = _trainer(plan, model, trainable, memory, samples, engine, progress, identity)
-            adapter = trainer.run()
-            files = _save(plan, trainer, adapter, identity) if engine.rank == 0 else []
+            result, files = trainer.run(), []
+            if engine.rank == 0:
+                files = save_result(
+                    result, settings, model.file_dtype, step=trainer.step, rows=len(plan.rows), identity=identity
+                )
         engine.wait()
-    name = f"{ADAPTERS}/{(files[0] if files else adapter_path(settings.run.name)).name}"
-    return FinishedRun(tuple(files), name, run_folder(settings.run.name), trainer.step)
-
-
-@dataclass(frozen=True, slots=True)
-class _Samples:
-    """Encoded rows, read from the cache whenever their turn comes."""
-
-    cache: SampleCache
-    rows: tuple[tuple[CheckedRow, SampleKeys], ...]
-    stamp: str
-
-    def loaders(self, chosen: Sequence[CheckedRow], scale: Callable[[Tensor], Tensor]) -> list[Sample]:
-        numbers = {checked.row.number for checked in chosen}
-
-        def loader(checked: CheckedRow, keys: SampleKeys) -> Sample:
-            return lambda: in_model_scale(self.cache.load(checked, keys), scale)
-
-        return [loader(checked, keys) for checked, keys in self.rows if checked.row.number in numbers]
-
-
-def _encode(plan: RunPlan, engine: Engine, progress: TrainingProgress) -> _Samples:
-    """Fill the cache; of several processes the first does it, the others then find everything there."""
-    cache = SampleCache(Path(folder_paths.get_output_directory()) / CACHE)
-    rows = (*plan.rows, *plan.held_out)
-    keys: list[SampleKeys] = []
-    if engine.rank == 0:
-        keys = fill_cache(rows, plan.encoders, cache, progress.encoding)
-    engine.wait()
-    keys = keys or fill_cache(rows, plan.encoders, cache, progress.encoding)
-    return _Samples(cache, tuple(zip(rows, keys, strict=True)), _data_stamp(plan, keys))
-
-
-def _data_stamp(plan: RunPlan, keys: Sequence[SampleKeys]) -> str:
-    """Hash of everything that is learnt from: the encoded parts, and what of a row is not encoded."""
-    told = [[key.text, key.speech, key.latents] for key in keys]
-    for part, checked in zip(told, (*plan.rows, *plan.held_out), strict=True):
-        row = checked.row
-        part += [boxes_text(row.face), boxes_text(row.hand), str(row.source), str(row.product_scale)]
-    held_out = [checked.row.number for checked in plan.held_out]
-    return hashlib.sha256(json.dumps([told, held_out]).encode()).hexdigest()
+    return FinishedRun(tuple(files), listed_name(settings, files), run_folder(settings.run.name), trainer.step)
 
 
 def _trainable(model: TrainingModel, settings: TrainSettings, plan: RunPlan) -> tuple[TrainableModel, LoraSet]:
     lora, hoi = settings.lora, settings.hoi.mode != OFF
+    if settings.model.whole:
+        none = LoraSet({}, lora.rank, lora.alpha, torch.Generator())
+        return TrainableModel(model.dit, none, targets=(), experts=lora.experts, hoi=hoi, whole=True), none
     brought = {name.removeprefix("diffusion_model.").rsplit(".lora_", 1)[0] for name in model.lora}
     layers = choose_layers(model.dit, lora.targets, sorted(brought))
     generator = torch.Generator().manual_seed(settings.run.seed)
@@ -251,7 +185,7 @@ def _trainer(
     model: TrainingModel,
     trainable: TrainableModel,
     memory: Memory,
-    samples: _Samples,
+    samples: EncodedRows,
     engine: Engine,
     progress: TrainingProgress,
     identity: dict[str, Any],
@@ -289,10 +223,3 @@ def _trainer(
         identity=identity,
         hooks=hooks,
     )
-
-
-def _save(plan: RunPlan, trainer: Trainer, adapter: dict[str, Tensor], identity: dict[str, Any]) -> list[Path]:
-    path = adapter_path(plan.settings.run.name)
-    files = save_trained(adapter, path, plan.settings, step=trainer.step, rows=len(plan.rows), identity=identity)
-    log.info("The adapter of %d steps is in %s", trainer.step, files[0])
-    return files

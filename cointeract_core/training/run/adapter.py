@@ -18,6 +18,15 @@ from ..settings.toml import dump_toml
 SAVED_DTYPE = torch.bfloat16  # the published adapter's
 OFFICIAL_SUFFIX = "_official"
 ARCHITECTURE = "wan-2.2-s2v-14b/cointeract-lora"
+# facts of an adapter that say nothing of a whole model
+OF_LORA = (
+    "cointeract.rank",
+    "cointeract.alpha",
+    "cointeract.targets",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+)
 
 
 def save_trained(
@@ -82,7 +91,7 @@ def in_authors_scale(adapter: Mapping[str, Tensor], scale: float) -> tuple[dict[
 def describe(
     settings: TrainSettings, *, step: int, rows: int, identity: Mapping[str, object], title: str
 ) -> dict[str, str]:
-    """Metadata of an adapter, under the names other tools show."""
+    """Metadata of a run's result, under the names other tools show."""
     lora, optimizer, sampling = settings.lora, settings.optimizer, settings.sampling
     facts = {
         "cointeract.rank": lora.rank,
@@ -109,6 +118,7 @@ def describe(
         "ss_lr_scheduler": optimizer.schedule,
         "ss_lr_warmup_steps": optimizer.warmup,
         "ss_gradient_accumulation_steps": optimizer.accumulation,
+        "ss_batch_size_per_device": optimizer.batch_size,
         "ss_seed": settings.run.seed,
         "ss_num_train_images": rows,
         "ss_discrete_flow_shift": sampling.shift,

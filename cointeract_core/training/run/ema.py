@@ -23,13 +23,19 @@ class AdapterEma:
 
     def update(self, parameters: Mapping[str, Tensor]) -> None:
         """Take a step's values in; the first ones are taken as they are."""
+        near: tuple[list[Tensor], list[Tensor]] = ([], [])  # averages and values that are on the CPU already
         with torch.no_grad():
             for name, parameter in parameters.items():
                 value = parameter.detach().float().cpu()
-                if name in self._average:
-                    self._average[name].lerp_(value, 1.0 - self._decay)
-                else:
+                if name not in self._average:
                     self._average[name] = value.clone()
+                elif value.data_ptr() == parameter.data_ptr():
+                    near[0].append(self._average[name])
+                    near[1].append(value)
+                else:  # one by one, so that only one copy is there
+                    self._average[name].lerp_(value, 1.0 - self._decay)
+            if near[0]:  # in one call, for a small model has hundreds of small tensors
+                torch._foreach_lerp_(*near, 1.0 - self._decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, by name."""

@@ -18,6 +18,9 @@ FREE = {
     "model": {"base", "adapter", "vae", "text_encoder", "audio_encoder"},  # likewise
 }  # fmt: skip
 
+LATER = {"model.train": "lora"}  # settings that came later, and what runs begun before did
+OF_LORA = ("lora.rank", "lora.alpha", "lora.targets")
+
 
 def fingerprint(settings: TrainSettings, *, data_stamp: str, model_stamp: str, processes: int = 1) -> dict[str, object]:
     """Identity of a run.
@@ -32,8 +35,10 @@ def fingerprint(settings: TrainSettings, *, data_stamp: str, model_stamp: str, p
         kept |= {f"{section}.{key}": value for key, value in values.items() if key not in FREE.get(section, ())}
     if settings.optimizer.schedule != "constant":
         kept["run.steps"] = settings.run.steps  # the rate of every step follows from it
-    del kept["optimizer.accumulation"]  # it counts as samples
-    samples = settings.optimizer.accumulation * processes
+    for name in ("optimizer.accumulation", "optimizer.batch_size", *(OF_LORA if settings.model.whole else ())):
+        del kept[name]  # the first two count as samples
+    kept = {name: value for name, value in kept.items() if name not in LATER or value != LATER[name]}
+    samples = settings.optimizer.samples * processes
     return {**kept, "samples per step": samples, "data": data_stamp, "model": model_stamp}
 
 
@@ -41,7 +46,9 @@ def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[
     """What differs, such as ``optimizer.learning_rate was 1e-05 and is 0.0001``; empty where a run may go on."""
     found = []
     for name in {**saved, **now}:
-        before, after = saved.get(name), now.get(name)
+        before, after = (told.get(name, LATER.get(name)) for told in (saved, now))
+        if name in OF_LORA and (name in saved) != (name in now):
+            continue  # model.train says it
         if before != after:
             # hashes say nothing to a reader
             found.append(f"{name} is another" if name in ("data", "model") else f"{name} was {before} and is {after}")

@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 from ...errors import InputError
 from ...model.forward import Recompute
 from ..settings.sections import TrainSettings
-from ..step.sample import TrainingSample
-from ..step.step import OFF, StepLosses, draw, sample_generator, visibility_at
+from ..step.batch import groups_of
+from ..step.step import StepInputs, StepLosses, step_inputs, visibility_at
 from ..step.trainable import TrainableModel
 from .curves import CurveLog
 from .ema import AdapterEma
@@ -33,6 +33,7 @@ from .optimisers import (
     set_learning_rate,
 )
 from .state import RunState, check_room_for_run, load_state, remove_begun, save_state, states
+from .turns import Sample, Turns
 from .validation import validation_loss
 
 log = logging.getLogger("cointeract")
@@ -40,7 +41,6 @@ log = logging.getLogger("cointeract")
 STATES = "states"
 AVERAGE_BYTES = 4  # of a running average, per parameter
 BAD_GRADIENTS = 10  # so many in a row are no accident of one sample
-Sample = Callable[[], TrainingSample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Trainer:
     step: int = 0
     _ready: nn.Module = field(init=False)  # the model and its optimiser as the engine runs them
     _optimiser: Optimizer = field(init=False)
+    _trained: dict[str, nn.Parameter] = field(init=False)
     _average: AdapterEma | None = field(default=None, init=False)
     _saved_at: int = field(default=-1, init=False)
     _skipped: int = field(default=0, init=False)  # steps whose gradient was no number
@@ -125,8 +126,8 @@ class Trainer:
         return self.engine.rank == 0
 
     def _prepare(self) -> None:
-        trained = self.model.trainable()
-        self._optimiser = make_optimiser(self.settings.optimizer, list(trained.values()))
+        trained = self._trained = self.model.trainable()
+        self._optimiser = make_optimiser(self.settings.optimizer, list(trained.values()), fused=self.model.whole)
         self._average = AdapterEma(self.settings.optimizer.ema) if self.settings.optimizer.ema else None
         if self._main:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -194,34 +195,44 @@ class Trainer:
         rate = learning_rate_at(settings.optimizer, self.step, settings.run.steps)
         set_learning_rate(self._optimiser, rate)
         self._optimiser.zero_grad(set_to_none=True)
-        visibility = visibility_at(settings.hoi, self.step)
-        count = settings.optimizer.accumulation
-        seen: list[dict[str, float | None]] = []
-        for part in range(count):
-            number = (self.step * count + part) * engine.processes + engine.rank
-            sample = self.samples[row_of(number, len(self.samples), settings.run.seed)]()
-            generator = sample_generator(settings.run.seed, number)
-            drawn = draw(sample, settings.sampling, generator, hoi=visibility != OFF)
-            with engine.collecting(self._ready, last=part + 1 == count):
-                losses: StepLosses = self._ready(
-                    sample, drawn, settings.loss, visibility, self.hooks.to_model, self.hooks.recompute
-                )
-                engine.backward(losses.total / count)
-            seen.append(losses.values())
-        values = engine.mean(_means(seen))
+        values = engine.mean(_means(self._forward_and_back(visibility_at(settings.hoi, self.step))))
         if not math.isfinite(values["loss"] or 0.0):
             raise InputError(
                 f"The loss of step {self.step + 1} is {values['loss']}, but a number is expected; resume with a lower "
                 "learning_rate under another name, or look at the rows of this step."
             )
         values["learning_rate"] = rate
-        length = engine.clip(self.model.trainable().values(), settings.optimizer.clip_norm)
+        length = engine.clip(self._trained.values(), settings.optimizer.clip_norm)
         if self._usable(length):
             values["gradient_norm"] = length
             self._optimiser.step()
             if self._average is not None:
-                self._average.update(self.model.trainable())
+                self._average.update(self._trained)
         return values
+
+    def _forward_and_back(self, visibility: str) -> list[dict[str, float | None]]:
+        """Add the gradients of all samples of this process, batch by batch, and give their losses."""
+        optimizer = self.settings.optimizer
+        found: list[dict[str, float | None]] = []
+        for batch in range(optimizer.accumulation):
+            groups = self._batch(batch, visibility)
+            for number, given in enumerate(groups, 1):
+                last = batch + 1 == optimizer.accumulation and number == len(groups)
+                with self.engine.collecting(self._ready, last=last):
+                    losses: list[StepLosses] = self._ready(given, self.settings.loss, self.hooks.recompute)
+                    total = losses[0].total if len(losses) == 1 else torch.stack([one.total for one in losses]).sum()
+                    self.engine.backward(total / optimizer.samples)
+                found += [one.values() for one in losses]
+        return found
+
+    def _batch(self, batch: int, visibility: str) -> list[StepInputs]:
+        """The samples of one batch, those of one form together."""
+        optimizer, engine, run = self.settings.optimizer, self.engine, self.settings.run
+        turns = Turns(self.samples, self.settings.sampling, run.seed)
+        first = self.step * optimizer.samples + batch * optimizer.batch_size
+        numbers = [number * engine.processes + engine.rank for number in range(first, first + optimizer.batch_size)]
+        taken = (turns.take(number, visibility) for number in numbers)
+        return groups_of([step_inputs(sample, drawn, visibility, self.hooks.to_model) for sample, drawn in taken])
 
     def _usable(self, length: float) -> bool:
         """Whether a gradient may be stepped on: one that is no number anywhere would make all weights none.
@@ -246,7 +257,8 @@ class Trainer:
 
     def _validate(self) -> float:
         with averaged_weights(self._optimiser):
-            return validation_loss(self.model.dit, self.held_out, self.settings.loss, self.hooks.to_model)
+            size = self.settings.optimizer.batch_size
+            return validation_loss(self.model.dit, self.held_out, self.settings.loss, self.hooks.to_model, size)
 
     def _save_if_possible(self) -> None:
         """At the end: where there is no room for the state, what was learnt still makes an adapter."""
@@ -261,18 +273,11 @@ class Trainer:
             return
         tensors, facts = optimiser_tensors(self._optimiser)
         average = {} if self._average is None else self._average.tensors()
-        groups: dict[str, dict[str, Tensor]] = {"trained": dict(self.model.trainable())}
+        groups: dict[str, dict[str, Tensor]] = {"trained": dict(self._trained)}
         groups |= {"optimiser": tensors, "average": average}
         state = RunState(self.step, groups, {"identity": self.identity, "optimiser": facts})
         save_state(self.root / STATES, state, self.settings.run.keep_last)
         self._saved_at = self.step
-
-
-def row_of(number: int, rows: int, seed: int) -> int:
-    """The row that sample `number` of a run takes: every row once, in a new order, before any comes again."""
-    turn, place = divmod(number, rows)
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed + turn))
-    return int(order[place])
 
 
 def _due(step: int, every: int) -> bool:

@@ -6,7 +6,7 @@ Source: TR, PIPE:166-440 and `train.sh` of the reference.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...constants import (
     CLIP_TARGET_LATENTS,
@@ -20,24 +20,27 @@ from ...constants import (
 from ...errors import InputError
 from ...shapes import LARGEST_SIDE, SMALLEST_SIDE, VideoSize
 from .memory_modes import MEMORY_MODES, RECIPES
+from .optimizer import OptimizerSettings
 from .rules import choice, number, refuse, switch, text, whole
 from .targets import TARGETS
 
 HOI_MODES = ("asymmetric", "mutual", "two_stage", "off")
 TIMESTEP_RULES = ("published", "uniform", "logit_normal")
-OPTIMISERS = ("adamw", "adamw8bit", "prodigy", "schedulefree")
-SCHEDULES = ("constant", "cosine")
+TRAININGS = LORA, FULL = ("lora", "full")
 BASE_DTYPES = ("default", "fp8_e4m3fn", "fp8_e5m2")  # not the “fast” one: products in 8 bits have no gradient
 BAD_ROWS = ("refuse", "skip")
 RUN_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")  # Windows drops a dot at the end
-PRODIGY_LEAST = 0.01  # far below 1 it trains next to nothing
 FEWEST_LATENTS = 2
 MOST_LATENTS = 60  # 9.6 s: positions of the references lie at 30 and 31, beyond twice that nothing was ever tried
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Files, by the names the host lists them under."""
+    """Files, by the names the host lists them under, and what of the model is trained.
+
+    Attributes:
+        train: `lora` leaves the base as it is, `full` trains every parameter of it.
+    """
 
     base: str
     vae: str
@@ -45,12 +48,22 @@ class ModelSettings:
     audio_encoder: str
     adapter: str = "none"
     base_dtype: str = "default"
+    train: str = LORA
 
     def __post_init__(self) -> None:
         advice = "name a file as ComfyUI lists it"
         for name in ("base", "vae", "text_encoder", "audio_encoder", "adapter"):
             text(f"model.{name}", getattr(self, name), advice)
         choice("model.base_dtype", self.base_dtype, BASE_DTYPES)
+        choice("model.train", self.train, TRAININGS)
+        if self.train == FULL and self.base_dtype != "default":
+            expected = "with model.train full every parameter is kept in float32, for small steps vanish in 8 bits"
+            raise refuse("model.base_dtype", self.base_dtype, expected, "use default, or model.train lora")
+
+    @property
+    def whole(self) -> bool:
+        """Whether every parameter of the base is trained."""
+        return self.train == FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,42 +192,6 @@ class LossSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizerSettings:
-    """The optimiser, its rate over the run, and what is done to gradients and results.
-
-    Attributes:
-        warmup: steps in which the rate rises from 0.
-        clip_norm: longest gradient; 0 leaves it alone.
-        accumulation: samples per step (and process).
-        ema: how much of the running average each step keeps; 0 switches it off.
-    """
-
-    name: str = "adamw"
-    learning_rate: float = 1e-5  # train.sh
-    weight_decay: float = 0.01
-    schedule: str = "constant"
-    warmup: int = 0
-    clip_norm: float = 1.0
-    accumulation: int = 1
-    ema: float = 0.0
-
-    def __post_init__(self) -> None:
-        choice("optimizer.name", self.name, OPTIMISERS)
-        number("optimizer.learning_rate", self.learning_rate, 0, "the published value is 1e-05", 10, above=True)
-        number("optimizer.weight_decay", self.weight_decay, 0, "0.01 is usual")
-        choice("optimizer.schedule", self.schedule, SCHEDULES)
-        whole("optimizer.warmup", self.warmup, 0, "0 starts at the full rate")
-        number("optimizer.clip_norm", self.clip_norm, 0, "1 is usual and 0 switches it off")
-        whole("optimizer.accumulation", self.accumulation, 1, "1 steps after every sample")
-        number("optimizer.ema", self.ema, 0, "0.99 is usual and 0 switches it off", 0.99999)
-        if self.name == "prodigy" and self.learning_rate < PRODIGY_LEAST:
-            expected = f"prodigy finds the rate and only multiplies it by this, so {PRODIGY_LEAST} or more is expected"
-            raise refuse("optimizer.learning_rate", self.learning_rate, expected, "use 1")
-        if self.name == "schedulefree" and self.ema:
-            raise refuse("optimizer.ema", self.ema, "schedulefree keeps an average of its own", "use 0")
-
-
-@dataclass(frozen=True, slots=True)
 class RunSettings:
     """Length of the run, and what it leaves behind.
 
@@ -274,7 +251,7 @@ class TrainSettings:
     hoi: HoiSettings = HoiSettings()
     sampling: SamplingSettings = SamplingSettings()
     loss: LossSettings = LossSettings()
-    optimizer: OptimizerSettings = OptimizerSettings()
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     memory: MemorySettings = MemorySettings()
 
     def __post_init__(self) -> None:
@@ -291,6 +268,16 @@ class TrainSettings:
         if self.optimizer.name == "adamw8bit" and not RECIPES[self.memory.mode].trained_on_device:
             expected = f"with memory.mode {self.memory.mode} the update is made by the CPU, where it saves nothing"
             raise refuse("optimizer.name", self.optimizer.name, expected, "use adamw, or memory.mode 48gb")
+        if self.model.whole and self.run.official_names:
+            raise InputError(
+                "run.official_names is true, but model.train full leaves a whole model, which has no LoRA to write "
+                "under the authors' names; switch one of them."
+            )
+        if self.model.whole and not self.lora.experts and self.loss.router:
+            raise InputError(
+                f"lora.experts is false, so no router is trained, but loss.router is {self.loss.router:g}; set it to "
+                "0, or train the experts."
+            )
         if not self.lora.experts and self.loss.router and self.model.adapter == "none":
             raise InputError(
                 "lora.experts is false, but without an adapter there are no experts to route to; train the experts, or "

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
 from ...errors import LONGEST_SHOWN, InputError, shown
+from .optimizer import OptimizerSettings
 from .sections import (
     DataSettings,
     HoiSettings,
@@ -19,7 +20,6 @@ from .sections import (
     LossSettings,
     MemorySettings,
     ModelSettings,
-    OptimizerSettings,
     RunSettings,
     SamplingSettings,
     TrainSettings,

@@ -10,11 +10,12 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -23,7 +24,7 @@ from ...checkpoint.save import save_tensors
 from ...errors import InputError
 from ...leftovers import sweep
 from ..table.preflight import CheckedRow
-from .sample import PromptContexts, TrainingSample
+from .sample import PromptContexts, TrainingSample, without_zeros
 
 log = logging.getLogger("cointeract")
 
@@ -32,6 +33,8 @@ STAMP_BLOCK = 1 << 20  # bytes read at each place of a large file
 STAMP_PLACES = 16
 LEFT_OVER_AFTER = 3600.0  # seconds; nothing takes that long to write
 TEXT, SPEECH, LATENTS = "text", "speech", "latents"
+LENGTH = ".tokens"  # behind a text's name: how many it has with the zeros that are left out
+ROOM = 2 << 30  # bytes for rows kept in memory, of each process
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class SampleCache:
         """Store a part: beside its place first, then under its name in one step."""
         self._folder.mkdir(parents=True, exist_ok=True)
         here = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+        if kind == TEXT:
+            here = {name: without_zeros(text) for name, text in here.items()} | {
+                name + LENGTH: torch.tensor(text.shape[1]) for name, text in here.items()
+            }
         save_tensors(here, self._path(kind, key), elsewhere=False)
 
     def load(self, checked: CheckedRow, keys: SampleKeys) -> TrainingSample:
@@ -104,7 +111,7 @@ class SampleCache:
             hoi=latents.get("hoi"),
             pose=latents.get("pose"),
             audio=speech["audio"],
-            prompts=PromptContexts(**texts),
+            prompts=_prompts(texts),
             token_masks=checked.token_masks,
             product_scale=checked.row.product_scale,
         )
@@ -121,6 +128,50 @@ class SampleCache:
 
     def _path(self, kind: str, key: str) -> Path:
         return self._folder / f"{kind}_{key}.safetensors"
+
+
+@dataclass(slots=True)
+class KeptSamples:
+    """Samples by row number; those beyond the room are read whenever their turn comes.
+
+    Nobody writes to a sample, so one copy serves all steps.
+
+    Attributes:
+        room: bytes.
+    """
+
+    room: int = ROOM
+    _kept: dict[int, TrainingSample] = field(default_factory=dict)
+
+    def get(self, number: int, load: Callable[[], TrainingSample]) -> TrainingSample:
+        """The sample of a row, loaded where it is not here."""
+        if number in self._kept:
+            return self._kept[number]
+        sample = load()
+        size = size_of(sample)
+        if size <= self.room:
+            self.room -= size
+            self._kept[number] = sample
+        return sample
+
+
+def size_of(sample: TrainingSample) -> int:
+    """Bytes of all its tensors."""
+    return sum(tensor.untyped_storage().nbytes() for tensor in _tensors(sample))
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for one in fields(value):
+            yield from _tensors(getattr(value, one.name))
+
+
+def _prompts(found: Mapping[str, Tensor]) -> PromptContexts:
+    """Texts of a file; older ones hold them with their zeros."""
+    tokens = {name.removesuffix(LENGTH): int(tensor) for name, tensor in found.items() if name.endswith(LENGTH)}
+    return PromptContexts(**{name: found[name] for name in found if not name.endswith(LENGTH)}, tokens=tokens)
 
 
 def sample_keys(checked: CheckedRow, stamps: EncoderStamps) -> SampleKeys:

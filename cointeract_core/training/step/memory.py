@@ -40,7 +40,8 @@ class Memory:
         self.recipe, self.device = recipe, device
         self._model = model
         blocks = model.dit.blocks
-        self._resident = round(len(blocks) * recipe.resident)
+        # of a model that is trained whole no block is frozen: its weights lie with all that is trained
+        self._resident = len(blocks) if model.whole else round(len(blocks) * recipe.resident)
         self._pinned = PinnedMemory(device)
         self._streamed = StreamedBlocks(blocks[self._resident :], self._pinned, lend)
 
@@ -52,15 +53,16 @@ class Memory:
     def place(self) -> None:
         """Put everything where it belongs, also after the host has moved the model to make a video."""
         dit, blocks = self._model.dit, self._model.dit.blocks
+        trained = self.device if self.recipe.trained_on_device else torch.device("cpu")
+        backbone = trained if self._model.whole else self.device
         self._streamed.place()
         for block in blocks[: self._resident]:
-            block.to(self.device)
+            block.to(backbone)
         for name, child in dit.named_children():
             if name not in ("blocks", "cointeract"):
-                child.to(self.device)
+                child.to(backbone)
         for own in dit.parameters(recurse=False):
-            own.data = own.data.to(self.device)
-        trained = self.device if self.recipe.trained_on_device else torch.device("cpu")
+            own.data = own.data.to(backbone)
         for part in (dit.cointeract, self._model.lora):
             part.to(trained)
 

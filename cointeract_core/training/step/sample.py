@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ..table.token_masks import TokenMasks
@@ -13,17 +16,30 @@ from ..table.token_masks import TokenMasks
 class PromptContexts:
     """Embeddings of a row's prompt, `[1, T, text_dim]` each, and of what stands for it where it is dropped.
 
+    The encoder fills a text up with zeros to 512 tokens; those are left out here, and put back for the forward.
+
     Attributes:
         main: the prompt.
         empty: no prompt.
         hoi: the prompt of the HOI stream, behind its prefix.
         hoi_empty: the prefix alone.
+        tokens: by name, how many tokens a text has with its zeros; one that is not named has none left out.
     """
 
     main: Tensor
     empty: Tensor
     hoi: Tensor
     hoi_empty: Tensor
+    tokens: Mapping[str, int] = field(default_factory=dict)
+
+    def length(self, name: str) -> int:
+        """Tokens of a text with its zeros."""
+        own: Tensor = getattr(self, name)
+        return self.tokens.get(name, own.shape[1])
+
+    def whole(self, name: str) -> Tensor:
+        """A text with its zeros."""
+        return with_zeros(getattr(self, name), self.length(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +68,22 @@ class TrainingSample:
     prompts: PromptContexts
     token_masks: TokenMasks | None
     product_scale: float = 1.0
+
+
+def without_zeros(text: Tensor) -> Tensor:
+    """A text `[B, T, D]` up to its last token that is not zero."""
+    words = text.ne(0).any(dim=-1).any(dim=0).nonzero()
+    return text[:, : int(words[-1]) + 1 if len(words) else 1].clone()
+
+
+def with_zeros(text: Tensor, tokens: int) -> Tensor:
+    """A text `[B, T, D]` filled up with zeros to so many tokens."""
+    if text.shape[1] == tokens:
+        return text
+    shape = (len(text), tokens, text.shape[2])
+    if text.device.type == "cpu" and text.dtype == torch.float32:
+        whole = torch.from_numpy(np.zeros(shape, np.float32))  # of memory that nobody writes to, the system makes none
+    else:
+        whole = text.new_zeros(shape)
+    whole[:, : text.shape[1]] = text
+    return whole

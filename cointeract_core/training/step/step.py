@@ -1,4 +1,4 @@
-"""One sample's share of a training step: what is drawn, what the model reads, and what is minimised.
+"""A sample's share of a training step: what is drawn, what the model reads, and what is minimised.
 
 Everything random follows from the run's seed and the sample's number in the run, so a run that is resumed, or spread
 over several processes, draws what an undisturbed one would have drawn.  Source: TR:180-320, PIPE:166-440.
@@ -15,11 +15,12 @@ from torch import Tensor
 from ...clips.schedule import timesteps
 from ...constants import ROUTER_FACE, ROUTER_HAND
 from ...model.forward import Recompute
-from ...model.inputs import ClipInputs, HoiInputs
+from ...model.inputs import ClipInputs, DitOutput, HoiInputs
 from ..settings.sections import HoiSettings, LossSettings, SamplingSettings
+from ..table.token_masks import TokenMasks
 from .losses import flow_loss, router_accuracy, router_loss, total_loss
 from .noise import add_noise, flow_target
-from .sample import TrainingSample
+from .sample import TrainingSample, with_zeros
 from .timesteps import Dropped, draw_timestep, drop
 from .transformer import Transformer
 
@@ -49,13 +50,16 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
-    """What one forward reads, in the model's precision, and what it is to answer, in float32.
+    """What one forward of B samples reads, in the model's precision, and what it is to answer, in float32.
 
     Attributes:
-        noisy: the noised target, `[1, 16, F, h, w]`.
-        timestep: `[1]`, in float32 too: in bfloat16 899 would become 900.
+        noisy: the noised target, `[B, 16, F, h, w]`.
+        timestep: `[B]`, in float32 too: in bfloat16 899 would become 900.
         hoi: the noised HOI stream; None where it takes no part.
-        target, hoi_target: flows of both, `[1, 16, F, h, w]`.
+        target, hoi_target: flows of both, `[B, 16, F, h, w]`.
+        weights: of each sample's flow losses, scalars.
+        masks: of each sample, None where it has no boxes.
+        tokens: of the prompt and of the HOI stream's with the zeros that both are still without.
     """
 
     noisy: Tensor
@@ -64,6 +68,9 @@ class StepInputs:
     hoi: HoiInputs | None
     target: Tensor
     hoi_target: Tensor | None
+    weights: tuple[Tensor, ...]
+    masks: tuple[TokenMasks | None, ...]
+    tokens: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +141,18 @@ def step_inputs(
     noisy = to_model(add_noise(clean, drawn.noise, drawn.sigma))
     timestep = timesteps(drawn.sigma)[None].to(noisy.device)
     prompts = sample.prompts
+    text, hoi_text = ("empty", "hoi_empty") if dropped.prompt else ("main", "hoi")
     hoi = hoi_target = None
     if drawn.hoi_noise is not None and sample.hoi is not None:
         hoi = HoiInputs(
             to_model(add_noise(sample.hoi, drawn.hoi_noise, drawn.sigma)),
-            context=to_model(prompts.hoi_empty if dropped.prompt else prompts.hoi),
+            context=to_model(getattr(prompts, hoi_text)),
             timestep=timestep,
             mutual=visibility == MUTUAL,
         )
         hoi_target = flow_target(sample.hoi, drawn.hoi_noise)
     clip = ClipInputs(
-        context=to_model(prompts.empty if dropped.prompt else prompts.main),
+        context=to_model(getattr(prompts, text)),
         audio=to_model(sample.audio * 0.0 if dropped.audio else sample.audio),
         person=to_model(sample.person),
         product=None if sample.product is None else to_model(sample.product),
@@ -159,6 +167,9 @@ def step_inputs(
         hoi=hoi,
         target=flow_target(clean, drawn.noise),
         hoi_target=hoi_target,
+        weights=(drawn.weight,),
+        masks=(sample.token_masks,),
+        tokens=(prompts.length(text), prompts.length(hoi_text)),
     )
 
 
@@ -172,40 +183,80 @@ def step_losses(
     to_model: Callable[[Tensor], Tensor],
     recompute: Recompute | None = None,
 ) -> StepLosses:
-    """One forward and its losses.
+    """One sample's forward and its losses.
+
+    Args:
+        visibility: from `visibility_at`.
+        to_model: see `step_inputs`.
+        loss, recompute: see `losses_of`.
+    """
+    return losses_of(dit, step_inputs(sample, drawn, visibility, to_model), loss, recompute)[0]
+
+
+def losses_of(
+    dit: Transformer, given: StepInputs, loss: LossSettings, recompute: Recompute | None = None
+) -> list[StepLosses]:
+    """One forward, and the losses of each of its samples.
 
     Args:
         loss: weights of the terms.
-        visibility: from `visibility_at`.
-        to_model: see `step_inputs`.
         recompute: how the forward runs blocks; see `model.forward.forward`.
     """
-    given = step_inputs(sample, drawn, visibility, to_model)
-    masks = None if dit.experts is None else sample.token_masks
+    every = [None if dit.experts is None else masks for masks in given.masks]
+    clip, hoi = _with_whole_texts(given)
     out = dit.predict(
         given.noisy,
         given.timestep,
-        given.clip,
-        hoi=given.hoi,
-        want_logits=masks is not None,
+        clip,
+        hoi=hoi,
+        want_logits=any(masks is not None for masks in every),
         recompute=recompute,
         learning=True,
     )
     device = out.video.device
-    weight = drawn.weight.to(device)
-    rgb = flow_loss(out.video, given.target.to(device), weight)
-    hoi_loss = None
-    if out.hoi is not None and given.hoi_target is not None:
-        hoi_loss = flow_loss(out.hoi, given.hoi_target.to(device), weight)
+    target = given.target.to(device)
+    hoi_target = None if given.hoi_target is None else given.hoi_target.to(device)
+    found = []
+    for place, (masks, drawn) in enumerate(zip(every, given.weights, strict=True)):
+        own = out if len(every) == 1 else _only(out, place)
+        here, weight = slice(place, place + 1), drawn.to(device)
+        rgb = flow_loss(own.video, target[here], weight)
+        hoi_loss = None
+        if own.hoi is not None and hoi_target is not None:
+            hoi_loss = flow_loss(own.hoi, hoi_target[here], weight)
+        found.append(_together(rgb, hoi_loss, own.router_logits, masks, loss))
+    return found
+
+
+def _with_whole_texts(given: StepInputs) -> tuple[ClipInputs, HoiInputs | None]:
+    tokens, hoi_tokens = given.tokens
+    clip, hoi = replace(given.clip, context=with_zeros(given.clip.context, tokens)), given.hoi
+    if hoi is not None and hoi.context is not None:
+        hoi = replace(hoi, context=with_zeros(hoi.context, hoi_tokens))
+    return clip, hoi
+
+
+def _only(out: DitOutput, place: int) -> DitOutput:
+    """One sample's part of the answers."""
+    return DitOutput(
+        video=out.video[place : place + 1],
+        hoi=None if out.hoi is None else out.hoi[place : place + 1],
+        router_logits=[answer[place : place + 1] for answer in out.router_logits],
+    )
+
+
+def _together(
+    rgb: Tensor, hoi: Tensor | None, logits: list[Tensor], masks: TokenMasks | None, loss: LossSettings
+) -> StepLosses:
+    """A sample's losses, and what its router got right."""
     router, accuracy = None, {}
     if masks is not None:
-        class_weights = (loss.base_weight, loss.hand_weight, loss.face_weight)
-        router = router_loss(out.router_logits, masks, class_weights)
-        accuracy = router_accuracy([answer.detach() for answer in out.router_logits], masks)
+        router = router_loss(logits, masks, (loss.base_weight, loss.hand_weight, loss.face_weight))
+        accuracy = router_accuracy([answer.detach() for answer in logits], masks)
     return StepLosses(
-        total=total_loss(rgb, router, hoi_loss, router_share=loss.router, hoi_share=loss.hoi),
+        total=total_loss(rgb, router, hoi, router_share=loss.router, hoi_share=loss.hoi),
         rgb=rgb.detach(),
-        hoi=None if hoi_loss is None else hoi_loss.detach(),
+        hoi=None if hoi is None else hoi.detach(),
         router=None if router is None else router.detach(),
         face_accuracy=accuracy.get(ROUTER_FACE),
         hand_accuracy=accuracy.get(ROUTER_HAND),

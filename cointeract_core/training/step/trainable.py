@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,53 +12,60 @@ from ...errors import CheckpointKeysError, name_some
 from ...model.forward import Recompute
 from ..settings.sections import LossSettings
 from .lora import LoraSet, is_target
-from .sample import TrainingSample
-from .step import Draw, StepLosses, step_losses
+from .step import StepInputs, StepLosses, losses_of
 from .transformer import Transformer
 
 DIT = "dit."
 
 
 class TrainableModel(nn.Module):
-    """A frozen transformer, LoRA beside it, and its own parts that are trained whole.
+    """A frozen transformer, LoRA beside it, and its own parts that are trained whole; or all of it trained.
 
     Args:
-        dit: the transformer; experts and HOI stream, where they are trained, are made float32.
+        dit: the transformer; what of it is trained is made float32.
         lora: attached to `dit` by the caller.
         targets: groups of layers whose LoRA is trained; that of other layers stays as it is.
         experts: train router and experts.
         hoi: train the HOI stream's parts.
+        whole: train every parameter of the backbone too; then `lora` has no layers.
     """
 
-    def __init__(self, dit: Transformer, lora: LoraSet, *, targets: Sequence[str], experts: bool, hoi: bool) -> None:
+    def __init__(
+        self,
+        dit: Transformer,
+        lora: LoraSet,
+        *,
+        targets: Sequence[str],
+        experts: bool,
+        hoi: bool,
+        whole: bool = False,
+    ) -> None:
         super().__init__()
-        self.dit, self.lora = dit, lora
-        dit.requires_grad_(False)
+        self.dit, self.lora, self.whole = dit, lora, whole
+        dit.requires_grad_(whole)
+        if whole:
+            dit.float()
         for part, trained in ((dit.experts, experts), (dit.hoi, hoi)):
-            if part is not None and trained:
-                part.float().requires_grad_(True)
+            if part is not None:
+                (part.float() if trained else part).requires_grad_(trained)
         for name, layer in lora.named_layers():
             layer.requires_grad_(is_target(name, targets))
 
-    def forward(
-        self,
-        sample: TrainingSample,
-        drawn: Draw,
-        loss: LossSettings,
-        visibility: str,
-        to_model: Callable[[Tensor], Tensor],
-        recompute: Recompute | None,
-    ) -> StepLosses:
-        """One sample's losses; see `step_losses`."""
-        return step_losses(self.dit, sample, drawn, loss, visibility=visibility, to_model=to_model, recompute=recompute)
+    def forward(self, given: StepInputs, loss: LossSettings, recompute: Recompute | None) -> list[StepLosses]:
+        """Losses of each sample; see `losses_of`."""
+        return losses_of(self.dit, given, loss, recompute)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Every parameter that is trained, by the name it is saved under."""
         return {name: tensor for name, tensor in self._parts().items() if tensor.requires_grad}
 
     def adapter(self) -> dict[str, Tensor]:
-        """Everything an adapter consists of, also what is not trained: LoRA, router, experts, HOI stream."""
-        return {name: tensor.detach() for name, tensor in self._parts().items()}
+        """Everything an adapter consists of, also what is not trained: LoRA, router, experts, HOI stream.
+
+        Of a model that is trained whole, all of it.
+        """
+        parts = self.dit.state_dict() if self.whole else self._parts()
+        return {name: tensor.detach() for name, tensor in parts.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], what: str) -> None:
         """Put saved values of `trainable` back.
@@ -78,5 +85,6 @@ class TrainableModel(nn.Module):
                 parameter.copy_(tensors[name])
 
     def _parts(self) -> dict[str, nn.Parameter]:
-        extras = {name: parameter for name, parameter in self.dit.named_parameters() if name.startswith((EXPERTS, HOI))}
+        own = dict(self.dit.named_parameters())
+        extras = own if self.whole else {name: own[name] for name in own if name.startswith((EXPERTS, HOI))}
         return {**dict(self.lora.named_tensors()), **extras}

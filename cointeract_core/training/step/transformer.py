@@ -44,6 +44,12 @@ class Transformer(Protocol):
     def requires_grad_(self, requires_grad: bool = True) -> object:
         """As of any module; so are all below."""
 
+    def float(self) -> object:
+        """Make every parameter float32."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every tensor by name."""
+
     def get_submodule(self, target: str) -> nn.Module:
         """By its name."""
 

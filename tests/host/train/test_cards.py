@@ -29,7 +29,7 @@ from cointeract_pack.cointeract_core.training.run.engine import AccelerateEngine
 from cointeract_pack.cointeract_core.training.run.optimisers import make_optimiser, optimiser_tensors, restore_optimiser
 from cointeract_pack.cointeract_core.training.run.trainer import Hooks
 from cointeract_pack.cointeract_core.training.settings.memory_modes import RECIPES
-from cointeract_pack.cointeract_core.training.settings.sections import OptimizerSettings
+from cointeract_pack.cointeract_core.training.settings.optimizer import OptimizerSettings
 from cointeract_pack.cointeract_core.training.step.memory import memory_mode
 from cointeract_pack.cointeract_core.training.step.step import draw, sample_generator, step_losses
 from cointeract_pack.tests.host.train.test_trainer import make_trainer, run_settings
@@ -78,7 +78,9 @@ def test_training_goes_on_after_a_sample_video(mode, training_case, monkeypatch,
 
     with lora.attached(model.dit), memory_mode(model, mode, CPU, LayerWeights) as memory:
         before = step(memory)
-        patched = TrainingModel(SimpleNamespace(model=SimpleNamespace(diffusion_model=model.dit)), {}, torch.float32)
+        patched = TrainingModel(
+            SimpleNamespace(model=SimpleNamespace(diffusion_model=model.dit)), {}, torch.float32, torch.float32
+        )
         checked = SimpleNamespace(row=SimpleNamespace(audio="none"), size=None)
         cache = SimpleNamespace(load=lambda *_row: sample)
         maker = training_samples.SampleMaker(patched, "vae", cache, (checked, None), tmp_path, memory, 1)
@@ -100,7 +102,7 @@ def test_the_model_has_left_before_a_video_is_decoded(training_case, monkeypatch
         monkeypatch.setattr(training_samples, name, note(name))
     monkeypatch.setattr(training_samples, "decode_target", lambda *_some: calls.append("decode_target") or [0] * 99)
     monkeypatch.setattr(comfy.model_management, "unload_all_models", note("unload"))
-    model = TrainingModel(None, {}, torch.float32)
+    model = TrainingModel(None, {}, torch.float32, torch.float32)
     model = SimpleNamespace(patcher=model.patcher)
     cache = SimpleNamespace(load=lambda *_row: training_case.sample())
     checked = SimpleNamespace(size=SimpleNamespace(width=64, height=64))

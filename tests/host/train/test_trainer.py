@@ -12,7 +12,8 @@ from cointeract_pack.cointeract_core.errors import InputError
 from cointeract_pack.cointeract_core.training.run.engine import LocalEngine
 from cointeract_pack.cointeract_core.training.run.fingerprint import fingerprint
 from cointeract_pack.cointeract_core.training.run.state import load_state, states
-from cointeract_pack.cointeract_core.training.run.trainer import STATES, Hooks, Trainer, row_of
+from cointeract_pack.cointeract_core.training.run.trainer import STATES, Hooks, Trainer
+from cointeract_pack.cointeract_core.training.run.turns import row_of
 
 CPU = torch.device("cpu")
 ROWS = 3

@@ -14,7 +14,7 @@ FILES = {"base": "s2v.safetensors", "vae": "vae.safetensors", "text_encoder": "t
 # another value for every setting, and whether a run may be resumed with it
 OTHER = {
     "model": {"base": ("x", True), "vae": ("x", True), "text_encoder": ("x", True), "audio_encoder": ("x", True),
-              "adapter": ("x", True), "base_dtype": ("fp8_e4m3fn", False)},
+              "adapter": ("x", True), "base_dtype": ("fp8_e4m3fn", False), "train": ("full", False)},
     "data": {"table": ("x.csv", True), "width": (640, False), "height": (640, False), "max_pixels": (10_000, False),
              "latents": (10, False), "bad_rows": ("skip", True), "validation_rows": ([3], False)},
     "run": {"name": ("x", False), "steps": (5, True), "seed": (1, False), "save_every": (1, True),
@@ -29,7 +29,7 @@ OTHER = {
              "face_weight": (2.0, False)},
     "optimizer": {"name": ("adamw8bit", False), "learning_rate": (1e-4, False), "weight_decay": (0.1, False),
                   "schedule": ("cosine", False), "warmup": (3, False), "clip_norm": (0.0, False),
-                  "accumulation": (2, False), "ema": (0.9, False)},
+                  "accumulation": (2, False), "ema": (0.9, False), "batch_size": (2, False)},
     "memory": {"mode": ("24gb", True)},
 }  # fmt: skip
 # settings that only go together with another
@@ -98,3 +98,25 @@ def test_processes_and_accumulation_count_together():
     assert differences(alone, identity(processes=4)) == []
     assert differences(alone, identity(processes=2, optimizer={"accumulation": 2})) == []
     assert differences(alone, identity(processes=2)) == ["samples per step was 4 and is 2"]
+
+
+def test_batches_count_as_samples():
+    alone = identity(optimizer={"accumulation": 6})
+    assert differences(alone, identity(optimizer={"batch_size": 6})) == []
+    assert differences(alone, identity(optimizer={"batch_size": 3}, processes=2)) == []
+    assert differences(alone, identity(optimizer={"batch_size": 3})) == ["samples per step was 6 and is 3"]
+
+
+def test_runs_that_were_begun_before_there_was_full_training_go_on():
+    """Their states say nothing of it, and a run with its defaults writes the same."""
+    assert not {"model.train", "optimizer.batch_size"} & identity().keys()
+    old = identity()
+    assert differences(old, identity(model={"train": "full"}))[0] == "model.train was lora and is full"
+    whole = identity(model={"train": "full"})
+    assert "model.train was full and is lora" in differences(whole, old)
+
+
+def test_settings_of_lora_count_for_lora_only():
+    whole = {"model": {"train": "full"}}
+    assert differences(identity(**whole), identity(**whole, lora={"rank": 4, "alpha": 2.0, "targets": ["ffn"]})) == []
+    assert differences(identity(**whole), identity(**whole, lora={"experts": False}, loss={"router": 0.0})) != []

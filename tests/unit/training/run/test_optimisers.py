@@ -22,7 +22,7 @@ from cointeract_pack.cointeract_core.training.run.optimisers import (
     restore_optimiser,
     set_learning_rate,
 )
-from cointeract_pack.cointeract_core.training.settings.sections import OPTIMISERS, OptimizerSettings
+from cointeract_pack.cointeract_core.training.settings.optimizer import OPTIMISERS, OptimizerSettings
 
 PACKAGES = {"adamw": "torch", "adamw8bit": "bitsandbytes", "prodigy": "prodigyopt", "schedulefree": "schedulefree"}
 STEPS, CUT = 12, 5

@@ -65,6 +65,11 @@ BAD = [
     ("run", {"keep_hoi": 1}, "run.keep_hoi is 1, but true or false is expected; write it without quotes."),
     ("model", {"base_dtype": "fp8_e4m3fn_fast"}, "model.base_dtype is “fp8_e4m3fn_fast”, but default, fp8_e4m3fn, "
      "fp8_e5m2 are known; choose one of them."),
+    ("model", {"train": "all"}, "model.train is “all”, but lora, full are known; choose one of them."),
+    ("model", {"train": "full", "base_dtype": "fp8_e5m2"}, "model.base_dtype is “fp8_e5m2”, but with model.train full "
+     "every parameter is kept in float32, for small steps vanish in 8 bits; use default, or model.train lora."),
+    ("optimizer", {"batch_size": 0}, "optimizer.batch_size is 0, but a whole number from 1 to 1024 is expected; 1 "
+     "takes samples one by one."),
     ("lora", {"rank": 0}, "lora.rank is 0, but a whole number from 1 to 1024 is expected; the published rank is 128."),
     ("lora", {"rank": "128"}, "lora.rank is “128”, but a whole number from 1 to 1024 is expected; the published rank "
      "is 128."),
@@ -120,7 +125,7 @@ BAD = [
     ("optimizer", {"clip_norm": -1}, "optimizer.clip_norm is -1, but a number from 0 on is expected; 1 is usual and 0 "
      "switches it off."),
     ("optimizer", {"accumulation": 0}, "optimizer.accumulation is 0, but a whole number from 1 on is expected; 1 steps "
-     "after every sample."),
+     "after every batch."),
     ("optimizer", {"ema": 1.0}, "optimizer.ema is 1.0, but a number from 0 to 0.99999 is expected; 0.99 is usual and 0 "
      "switches it off."),
     ("optimizer", {"ema": -0.1}, "optimizer.ema is -0.1, but a number from 0 to 0.99999 is expected; 0.99 is usual and "
@@ -172,6 +177,21 @@ def test_a_kept_hoi_stream_needs_one():
     assert refusal(settings, hoi={"mode": "off"}, run={"keep_hoi": True}) == (
         "run.keep_hoi is true, but hoi.mode is off, so there is no HOI stream to keep; switch one of them."
     )
+
+
+def test_a_model_trained_whole_has_no_lora_to_write_under_other_names():
+    assert refusal(settings, model={**FILES, "train": "full"}, run={"official_names": True}) == (
+        "run.official_names is true, but model.train full leaves a whole model, which has no LoRA to write under the "
+        "authors' names; switch one of them."
+    )
+
+
+def test_a_model_trained_whole_without_experts_has_no_router_to_teach():
+    whole = {**FILES, "train": "full"}
+    assert refusal(settings, model=whole, lora={"experts": False}) == (
+        "lora.experts is false, so no router is trained, but loss.router is 0.05; set it to 0, or train the experts."
+    )
+    assert settings(model=whole, lora={"experts": False}, loss={"router": 0}).model.whole
 
 
 @pytest.mark.parametrize(("section", "key"), [("model", "text_encoder"), ("data", "table"), ("run", "name")])

@@ -19,11 +19,14 @@ from cointeract_pack.cointeract_core.training.step.cache import (
     STAMP_PLACES,
     TEXT,
     EncoderStamps,
+    KeptSamples,
     SampleCache,
     SampleKeys,
     file_stamp,
     sample_keys,
+    size_of,
 )
+from cointeract_pack.cointeract_core.training.step.sample import with_zeros, without_zeros
 from cointeract_pack.cointeract_core.training.table.frames import FramePlan
 from cointeract_pack.cointeract_core.training.table.preflight import CheckedRow
 from cointeract_pack.cointeract_core.training.table.rows import Row
@@ -172,7 +175,7 @@ def test_a_part_that_cannot_get_its_name_leaves_nothing(tmp_path):
     taken = tmp_path / "text_1.safetensors"
     taken.mkdir()
     with pytest.raises(OSError, match="text_1"):
-        SampleCache(tmp_path).put(TEXT, "1", {"main": torch.ones(3)})
+        SampleCache(tmp_path).put(TEXT, "1", {"main": torch.ones(1, 2, 3)})
     assert list(tmp_path.iterdir()) == [taken]
 
 
@@ -221,3 +224,58 @@ def test_stamps_see_every_byte_of_small_files(tmp_path):
         path.write_bytes(data)
         stamps.add(file_stamp(path))
     assert len(stamps) == 4
+
+
+def padded(text, tokens=512):
+    return torch.cat([text, torch.zeros(1, tokens - text.shape[1], text.shape[2])], dim=1)
+
+
+def test_the_zeros_behind_a_text_are_left_out_and_put_back(tmp_path, checked, parts):
+    """They are most of it: 512 tokens of 4096 numbers, of which a prompt fills a twentieth."""
+    whole = {name: padded(text, 512 if name != "hoi" else 600) for name, text in parts[TEXT].items()}
+    cache = filled(tmp_path / "cache", {**parts, TEXT: whole})
+    sample = cache.load(checked, KEYS)
+    for name, text in whole.items():
+        assert torch.equal(sample.prompts.whole(name), text)
+        assert torch.equal(getattr(sample.prompts, name), parts[TEXT][name])
+    assert (tmp_path / "cache" / f"text_{KEYS.text}.safetensors").stat().st_size < 2000
+
+
+def test_texts_of_an_older_cache_are_read_as_they_are(tmp_path, checked, parts):
+    from safetensors.torch import save_file
+
+    cache = filled(tmp_path / "cache", parts)
+    whole = {name: padded(text) for name, text in parts[TEXT].items()}
+    save_file(whole, tmp_path / "cache" / f"text_{KEYS.text}.safetensors")
+    sample = cache.load(checked, KEYS)
+    assert all(torch.equal(sample.prompts.whole(name), text) for name, text in whole.items())
+
+
+def test_a_text_of_nothing_keeps_one_token():
+    assert without_zeros(torch.zeros(1, 512, 8)).shape == (1, 1, 8)
+    text = torch.zeros(2, 6, 8)
+    text[1, 3, 2] = -1e-30  # tokens between, and of one sample only, stay
+    short = without_zeros(text)
+    assert short.shape == (2, 4, 8)
+    assert torch.equal(with_zeros(short, 6), text)
+    assert with_zeros(text, 6) is text
+    half = with_zeros(short.to(torch.bfloat16), 6)
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half, text.to(torch.bfloat16))
+
+
+def test_rows_stay_in_memory_as_far_as_there_is_room(tmp_path, checked, parts):
+    cache = filled(tmp_path / "cache", parts)
+    sample = cache.load(checked, KEYS)
+    loads = []
+
+    def load():
+        loads.append(1)
+        return cache.load(checked, KEYS)
+
+    kept = KeptSamples(room=2 * size_of(sample) + 1)
+    found = [[kept.get(number, load) for number in (0, 1, 2)] for _ in range(3)]
+    assert len(loads) == 2 + 3  # the third finds no room and is read every time
+    assert found[0][0] is found[2][0]
+    assert found[0][2] is not found[1][2]
+    assert size_of(sample) > sum(part.nbytes for part in (sample.joint, sample.alone, sample.audio))
