@@ -96,7 +96,7 @@ def encode_texts(clip: TextEncoder, checked: CheckedRow) -> dict[str, Tensor]:
 
 
 def encode_sound(encoder: AudioEncoder, checked: CheckedRow) -> dict[str, Tensor]:
-    """Speech features of the clip, `[1, 25, D, 4 F]`, as the first clip of a video hears them."""
+    """Speech features of the clip, `[1, 25, audio_dim, 4 F]`, as the first clip of a video hears them."""
     mono = mono_at_16k(*read_audio(checked.row.audio))
     frames = checked.latents * TEMPORAL_STRIDE
     features = encode_speech(encoder, pad_to_clips(mono, 1), frames)

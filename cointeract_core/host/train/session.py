@@ -54,7 +54,7 @@ class RunPlan:
     settings: TrainSettings
     rows: tuple[CheckedRow, ...]
     held_out: tuple[CheckedRow, ...]
-    model: LoadPlan
+    files: LoadPlan
     encoders: EncoderFiles
 
 
@@ -144,14 +144,14 @@ def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
     with progress.closing(), outside_inference():
         samples = encode(plan.rows, plan.held_out, plan.encoders, engine, progress.encoding)
         model = load_training_model(
-            plan.model,
+            plan.files,
             settings.model.base_dtype,
             hoi=settings.hoi.mode != OFF,
             experts=settings.lora.experts,
             seed=settings.run.seed,
         )
         identity = fingerprint(
-            settings, data_stamp=samples.stamp, model_stamp=model_stamp(plan.model), processes=engine.processes
+            settings, data_stamp=samples.stamp, model_stamp=model_stamp(plan.files), processes=engine.processes
         )
         trainable, lora = _trainable(model, settings, plan)
         modes = memory_mode(trainable, settings.memory.mode, engine.device, LayerWeights, engine.processes)
@@ -175,8 +175,8 @@ def _trainable(model: TrainingModel, settings: TrainSettings, plan: RunPlan) -> 
     layers = choose_layers(model.dit, lora.targets, sorted(brought))
     generator = torch.Generator().manual_seed(settings.run.seed)
     added = LoraSet(layers, lora.rank, lora.alpha, generator)
-    if plan.model.adapter_file is not None:
-        added.load(model.lora, plan.model.adapter_file.what)
+    if plan.files.adapter_file is not None:
+        added.load(model.lora, plan.files.adapter_file.what)
     return TrainableModel(model.dit, added, targets=lora.targets, experts=lora.experts, hoi=hoi), added
 
 

@@ -53,7 +53,7 @@ class TrainingSample:
         product: `[1, 16, 1, h, w]`, or None.
         hoi: HOI stream `[1, 16, F, h, w]`, or None.
         pose: `[1, 16, F, h, w]`, or None.
-        audio: speech features `[1, 25, D, 4 F]` at 25 frames a second.
+        audio: speech features `[1, 25, audio_dim, 4 F]` at 25 frames a second.
         token_masks: None where the row has no boxes.
         product_scale: of the product's positions.
     """
