@@ -40,7 +40,7 @@ def test_latent_cells_and_tokens():
     size = VideoSize(480, 832)
     assert (size.latent_columns, size.latent_rows) == (60, 104)
     assert (size.token_columns, size.token_rows) == (30, 52)
-    assert VideoSize.of_latent(rows=104, columns=60) == size
+    assert VideoSize.of_latent(latent_rows=104, latent_columns=60) == size
 
 
 @pytest.mark.parametrize(("frames", "latents"), [(1, 1), (73, 19), (81, 21), (153, 39)])
