@@ -106,14 +106,18 @@ class Command:
         return load_file(self.base / "models" / "loras" / "CoInteract" / f"{name}.safetensors")
 
 
-@pytest.fixture(scope="module")
-def command(repo, host, base_directory, tmp_path_factory):
-    base = tmp_path_factory.mktemp("training base")
+def own_base(base_directory: Path, base: Path) -> Path:
+    """A base directory with the tiny models and inputs, and without what other runs have left."""
     for folder in ("models", "input"):
         shutil.copytree(base_directory / folder, base / folder, ignore=shutil.ignore_patterns("loras"))
     for folder in ("output", "temp", "user", "custom_nodes"):
         (base / folder).mkdir()
-    return Command(repo, host, base)
+    return base
+
+
+@pytest.fixture(scope="module")
+def command(repo, host, base_directory, tmp_path_factory):
+    return Command(repo, host, own_base(base_directory, tmp_path_factory.mktemp("training base")))
 
 
 @pytest.fixture(scope="module")

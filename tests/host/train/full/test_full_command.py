@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import socket
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from cointeract_pack.tests.host.train.test_command import Command, same_tensors
+from cointeract_pack.tests.host.train.test_command import Command, own_base, same_tensors
 
 STEPS = 8
 
@@ -31,12 +30,7 @@ class FullCommand(Command):
 
 @pytest.fixture(scope="module")
 def command(repo, host, base_directory, tmp_path_factory):
-    base = tmp_path_factory.mktemp("full training base")
-    for folder in ("models", "input"):
-        shutil.copytree(base_directory / folder, base / folder, ignore=shutil.ignore_patterns("loras"))
-    for folder in ("output", "temp", "user", "custom_nodes"):
-        (base / folder).mkdir()
-    return FullCommand(repo, host, base)
+    return FullCommand(repo, host, own_base(base_directory, tmp_path_factory.mktemp("full training base")))
 
 
 @pytest.fixture(scope="module")
