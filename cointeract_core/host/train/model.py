@@ -48,7 +48,9 @@ class TrainingModel:
         return dit
 
 
-def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts: bool, seed: int) -> TrainingModel:
+def load_training_model(
+    plan: LoadPlan, weight_dtype: str, compute_dtype: str = "default", *, hoi: bool, experts: bool, seed: int
+) -> TrainingModel:
     """Load a base and an adapter to train from.
 
     Experts and HOI stream that no file brings are started as in the reference: experts that add nothing yet, the HOI
@@ -57,6 +59,7 @@ def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts
     Args:
         plan: from `plan_load`.
         weight_dtype: the base's precision; see `WEIGHT_DTYPES`.
+        compute_dtype: of the products; see `COMPUTE_DTYPES`.
         hoi: build the HOI stream.
         experts: build experts where there are none.
         seed: of fresh experts.
@@ -77,7 +80,7 @@ def load_training_model(plan: LoadPlan, weight_dtype: str, *, hoi: bool, experts
     # weights that the host pages are made anew when they come in, and what was trained of them would be gone
     with without_fast_products():
         patcher = make_patcher(plan.base, state, metadata, weight_dtype, disable_dynamic=True)
-    model = TrainingModel(patcher, lora, compute_dtype(patcher.load_device), file_dtype)
+    model = TrainingModel(patcher, lora, products_dtype(compute_dtype, patcher.load_device), file_dtype)
     for module in model.dit.modules():
         if hasattr(module, "comfy_cast_weights"):
             module.comfy_cast_weights = True  # weights follow the input's precision and device, whatever they are in
@@ -94,8 +97,13 @@ def most_common_dtype(state: Mapping[str, Tensor]) -> torch.dtype:
     return values.most_common(1)[0][0]
 
 
-def compute_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies in it, else float32; float16 would lose small gradients."""
+def products_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """By default bfloat16 where the device multiplies in it, else float32; float16 would lose small gradients.
+
+    ComfyUI calls bfloat16 slow on the CPU, and on many it is; those with AVX512_BF16 gain by it, if asked.
+    """
+    if wanted != "default":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
     if device.type == "cpu":
         return torch.float32
     return torch.bfloat16 if comfy.model_management.should_use_bf16(device) else torch.float32

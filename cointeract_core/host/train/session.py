@@ -146,6 +146,7 @@ def _run(plan: RunPlan, node_id: str | None, engine: Engine) -> FinishedRun:
         model = load_training_model(
             plan.files,
             settings.model.base_dtype,
+            settings.model.compute_dtype,
             hoi=settings.hoi.mode != OFF,
             experts=settings.lora.experts,
             seed=settings.run.seed,

@@ -18,7 +18,8 @@ FREE = {
     "model": {"base", "adapter", "vae", "text_encoder", "audio_encoder"},  # likewise
 }  # fmt: skip
 
-LATER = {"model.train": "lora"}  # settings that came later, and what runs begun before did
+# settings that came later, and what runs begun before did
+LATER = {"model.train": "lora", "model.compute_dtype": "default"}
 OF_LORA = ("lora.rank", "lora.alpha", "lora.targets")
 
 

@@ -28,6 +28,7 @@ HOI_MODES = ("asymmetric", "mutual", "two_stage", "off")
 TIMESTEP_RULES = ("published", "uniform", "logit_normal")
 TRAININGS = LORA, FULL = ("lora", "full")
 BASE_DTYPES = ("default", "fp8_e4m3fn", "fp8_e5m2")  # not the “fast” one: products in 8 bits have no gradient
+COMPUTE_DTYPES = ("default", "float32", "bfloat16")
 BAD_ROWS = ("refuse", "skip")
 RUN_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?")  # Windows drops a dot at the end
 FEWEST_LATENTS = 2
@@ -40,6 +41,7 @@ class ModelSettings:
 
     Attributes:
         train: `lora` leaves the base as it is, `full` trains every parameter of it.
+        compute_dtype: precision of the products; by default the device's: bfloat16 on cards, float32 on the CPU.
     """
 
     base: str
@@ -49,6 +51,7 @@ class ModelSettings:
     adapter: str = "none"
     base_dtype: str = "default"
     train: str = LORA
+    compute_dtype: str = "default"
 
     def __post_init__(self) -> None:
         advice = "name a file as ComfyUI lists it"
@@ -56,6 +59,7 @@ class ModelSettings:
             text(f"model.{name}", getattr(self, name), advice)
         choice("model.base_dtype", self.base_dtype, BASE_DTYPES)
         choice("model.train", self.train, TRAININGS)
+        choice("model.compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
         if self.train == FULL and self.base_dtype != "default":
             expected = "with model.train full every parameter is kept in float32, for small steps vanish in 8 bits"
             raise refuse("model.base_dtype", self.base_dtype, expected, "use default, or model.train lora")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from cointeract_pack.tests.host.train.test_command import Command, own_base, same_tensors
 
 STEPS = 8
+COARSE = 2.0**-6  # of a loss whose products have 8 bits
 
 
 class FullCommand(Command):
@@ -66,6 +67,17 @@ def test_killed_and_resumed_it_ends_where_an_undisturbed_run_ends(command, undis
     rows, base = undisturbed
     assert command.rows("killed") == rows
     assert same_tensors(load_file(command.base_of("killed")), base)
+
+
+def test_products_in_bfloat16_change_little(command, undisturbed):
+    config = command.config("coarse", steps=1)
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("[model]\n", '[model]\ncompute_dtype = "bfloat16"\n'), encoding="utf-8")
+    status, output = command.run(config)
+    assert status == 0, output
+    coarse, fine = (float(rows[0]["rgb"]) for rows in (command.rows("coarse"), undisturbed[0]))
+    assert coarse != fine
+    assert coarse == pytest.approx(fine, rel=COARSE)
 
 
 def test_sample_videos_show_the_model_as_it_is(command, undisturbed):

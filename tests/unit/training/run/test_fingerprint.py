@@ -14,7 +14,8 @@ FILES = {"base": "s2v.safetensors", "vae": "vae.safetensors", "text_encoder": "t
 # another value for every setting, and whether a run may be resumed with it
 OTHER = {
     "model": {"base": ("x", True), "vae": ("x", True), "text_encoder": ("x", True), "audio_encoder": ("x", True),
-              "adapter": ("x", True), "base_dtype": ("fp8_e4m3fn", False), "train": ("full", False)},
+              "adapter": ("x", True), "base_dtype": ("fp8_e4m3fn", False), "train": ("full", False),
+              "compute_dtype": ("bfloat16", False)},
     "data": {"table": ("x.csv", True), "width": (640, False), "height": (640, False), "max_pixels": (10_000, False),
              "latents": (10, False), "bad_rows": ("skip", True), "validation_rows": ([3], False)},
     "run": {"name": ("x", False), "steps": (5, True), "seed": (1, False), "save_every": (1, True),

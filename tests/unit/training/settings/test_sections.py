@@ -65,6 +65,8 @@ BAD = [
     ("run", {"keep_hoi": 1}, "run.keep_hoi is 1, but true or false is expected; write it without quotes."),
     ("model", {"base_dtype": "fp8_e4m3fn_fast"}, "model.base_dtype is “fp8_e4m3fn_fast”, but default, fp8_e4m3fn, "
      "fp8_e5m2 are known; choose one of them."),
+    ("model", {"compute_dtype": "float16"}, "model.compute_dtype is “float16”, but default, float32, bfloat16 are "
+     "known; choose one of them."),
     ("model", {"train": "all"}, "model.train is “all”, but lora, full are known; choose one of them."),
     ("model", {"train": "full", "base_dtype": "fp8_e5m2"}, "model.base_dtype is “fp8_e5m2”, but with model.train full "
      "every parameter is kept in float32, for small steps vanish in 8 bits; use default, or model.train lora."),

@@ -35,7 +35,8 @@ def refusal(make, *arguments):
 def everything_changed():
     """Settings of which none has its default value."""
     return settings(
-        model={"adapter": "alt\\ädäpter “1” 🧼.safetensors", "base_dtype": "fp8_e4m3fn"},
+        model={"adapter": "alt\\ädäpter “1” 🧼.safetensors", "base_dtype": "fp8_e4m3fn",
+               "compute_dtype": "float32"},
         data={"table": 'C:\\rows "2"\\表.csv', "width": 0, "height": 0, "max_pixels": 500_000, "latents": 12,
               "bad_rows": "skip", "validation_rows": [4, 9]},
         lora={"rank": 16, "alpha": 8.0, "targets": ["audio"], "experts": False},
