@@ -4,12 +4,13 @@
 
 WORK is a folder of one's own; everything lies in it, and the same command goes on where it was stopped. Stages: `base`
 learns the world from short clips, `experts` adds router, experts and HOI stream, `long` learns clips of 80 frames that
-follow others. Each begins with what the one before it left.
+follow others, beside short ones. Each begins with what the one before it left.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .dataset import CLIPS, COLUMNS, TABLE
 from .held_out import TRAINING
 from .world.palette import HEIGHT, WIDTH
 
@@ -35,12 +37,18 @@ COMFYUI = "COINTERACT_COMFYUI"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Clips to train on, and how `toy.dataset` makes them."""
+    """Clips to train on, and how `toy.dataset` makes them.
+
+    Attributes:
+        latents: of a clip.
+        turns: how often each comes while every other comes once.
+    """
 
     name: str
     scenes: int
     options: tuple[str, ...]
     latents: int
+    turns: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +56,14 @@ class Stage:
     """A run of the trainer.
 
     Attributes:
+        data: one kind of clips, or several in one table.
         begins_with: the stage whose result it goes on from; None for random weights.
         batch: samples of a step.
     """
 
     name: str
     begins_with: str | None
-    data: DataSet
+    data: tuple[DataSet, ...]
     steps: int
     batch: int
     learning_rate: float
@@ -64,13 +73,13 @@ class Stage:
 
 
 SHORT = DataSet("short", 808, ("--frames", "16", "--no-motion"), 4)
-LONG = DataSet("long", 100, (), 20)
+LONG = DataSet("long", 100, (), 20, turns=4)
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("base", None, SHORT, 12_000, 12, 1.5e-3, experts=False, hoi="off"),
-        Stage("experts", "base", SHORT, 6_000, 12, 7e-4, experts=True, hoi="asymmetric"),
-        Stage("long", "experts", LONG, 3_000, 2, 4e-4, experts=True, hoi="asymmetric", motion_dropout=0.4),
+        Stage("base", None, (SHORT,), 4000, 12, 1.5e-3, experts=False, hoi="off"),
+        Stage("experts", "base", (SHORT,), 600, 12, 7e-4, experts=True, hoi="asymmetric"),
+        Stage("long", "experts", (SHORT, LONG), 1000, 6, 7e-4, experts=True, hoi="asymmetric", motion_dropout=0.4),
     )
 }
 
@@ -87,23 +96,42 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     comfyui = options.comfyui or ROOT / ".comfyui" / "ComfyUI"
     stage = STAGES[options.stage]
-    prepare(options.work, stage.data, comfyui)
+    prepare(options.work, stage, comfyui)
     path = options.work / f"{stage.name}.toml"
     path.write_text(settings(stage, options.steps or stage.steps), encoding="utf-8")
     program = [ROOT / "scripts" / "tiny" / "tiny_training.py", comfyui, path, "--base-directory", options.work / "base"]
     return _run(program, {})
 
 
-def prepare(work: Path, data: DataSet, comfyui: Path) -> None:
-    """Make what a stage needs and is not there yet: folders, encoders, VAE, starting weights and clips."""
+def prepare(work: Path, stage: Stage, comfyui: Path) -> None:
+    """Make what a stage needs and is not there yet: folders, encoders, VAE, starting weights, clips and their table."""
     base = work / "base"
     for folder in ("input", "output", "user", "temp", "custom_nodes", "models"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     if not (base / "models" / "diffusion_models" / START).is_file():
         path = os.pathsep.join(map(str, (comfyui, ROOT / "scripts", ROOT)))
         _checked([ROOT / "scripts" / "tiny" / "toy_models.py", base / "models"], {"PYTHONPATH": path})
-    words = [work / data.name, "--part", TRAINING, "--scenes", data.scenes, *data.options]
-    _checked(["-m", "toy.dataset", *words], {})
+    for data in stage.data:
+        words = [work / data.name, "--part", TRAINING, "--scenes", data.scenes, *data.options]
+        _checked(["-m", "toy.dataset", *words], {})
+    write_table(work, stage)
+
+
+def write_table(work: Path, stage: Stage) -> None:
+    """Write the stage's table from those of its data sets, each row as often as its turns."""
+    rows: list[dict[str, str]] = []
+    for data in stage.data:
+        with (work / data.name / TABLE).open(encoding="utf-8", newline="") as file:
+            found = [{name: _seen_from(data, cell) for name, cell in row.items()} for row in csv.DictReader(file)]
+        rows += found * data.turns
+    with (work / f"{stage.name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _seen_from(data: DataSet, cell: str) -> str:
+    return f"{data.name}/{cell}" if cell.startswith(f"{CLIPS}/") else cell
 
 
 def settings(stage: Stage, steps: int) -> str:
@@ -117,10 +145,10 @@ train = "full"
 compute_dtype = "{PRODUCTS}"
 
 [data]
-table = "{stage.data.name}/table.csv"
+table = "{stage.name}.csv"
 width = {WIDTH}
 height = {HEIGHT}
-latents = {stage.data.latents}
+latents = {max(data.latents for data in stage.data)}
 
 [lora]
 experts = {str(stage.experts).lower()}

@@ -96,12 +96,12 @@ def adapter_shapes() -> Shapes:
     return shapes
 
 
-def vae_shapes() -> Shapes:
+def vae_shapes(width: int = VAE_DIM) -> Shapes:
     """The causal VAE of Wan 2.1."""
     from comfy.ldm.wan.vae import WanVAE
 
     sizes = {"z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [], "dropout": 0.0}
-    return host_shapes(WanVAE, dim=VAE_DIM, temperal_downsample=[False, True, True], **sizes)
+    return host_shapes(WanVAE, dim=width, temperal_downsample=[False, True, True], **sizes)
 
 
 def text_shapes(sizes: dict[str, int]) -> Shapes:

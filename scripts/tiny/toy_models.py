@@ -13,9 +13,8 @@ import hashlib
 import io
 import json
 import math
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,22 +23,27 @@ from tiny.tiny_models import (
     TEXT_MARK,
     TEXT_MARK_SHAPE,
     TEXT_SIZES,
+    Shapes,
     host_shapes,
     random,
     shared,
     speech_shapes,
     text_shapes,
+    vae_shapes,
     weights,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Unpacked = Callable[[Mapping[str, Tensor], Mapping[str, tuple[int, ...]]], dict[str, Tensor]]
+
 DIM, FFN, LAYERS = 128, 512, 6
 BASE = "toy_base.safetensors"
 TEXT, SPEECH = "toy_umt5.pt", "toy_wav2vec2.pt"
-VAE = "toy_vae.safetensors"  # trained; it comes with the checkout
+VAE, MODEL = "toy_vae.safetensors", "toy_model.safetensors"  # trained; they come with the checkout
 TRAINED = Path(__file__).resolve().parents[2] / "toy" / "weights"
+VAE_DIM = 16
 FIRST_WORD = 3  # pad, end and unknown come before
 UNKNOWN = 2
 # the norm inside the convolutions would take all loudness away; with biases of this spread a linear reading of any
@@ -109,10 +113,28 @@ def speech_state() -> dict[str, Tensor]:
 def base_state() -> dict[str, Tensor]:
     """A Wan2.2-S2V transformer of the toy's size to train from, float32."""
     import torch
+
+    return weights(model_shapes(), torch.float32, _started)
+
+
+def model_shapes() -> Shapes:
+    """Of the transformer, without experts and HOI stream."""
     from comfy.ldm.wan.model import WanModel_S2V
 
-    shapes = host_shapes(WanModel_S2V, dim=DIM, ffn_dim=FFN, num_heads=DIM // 128, num_layers=LAYERS)
-    return weights(shapes, torch.float32, _started)
+    return host_shapes(WanModel_S2V, dim=DIM, ffn_dim=FFN, num_heads=DIM // 128, num_layers=LAYERS)
+
+
+def write_trained(folder: Path, unpacked: Unpacked) -> None:
+    """Write what came trained with the checkout, as ComfyUI reads it; what is not there yet is left out."""
+    from safetensors.torch import load_file, save_file
+
+    trained: tuple[tuple[str, str, Callable[[], Shapes]], ...] = (
+        ("vae", VAE, lambda: vae_shapes(VAE_DIM)),
+        ("diffusion_models", MODEL, model_shapes),
+    )
+    for kind, name, shapes in trained:
+        if (TRAINED / name).is_file():
+            save_file(unpacked(load_file(TRAINED / name), shapes()), folder / kind / name, metadata={"format": "pt"})
 
 
 def _started(name: str, shape: tuple[int, ...]) -> Tensor:
@@ -131,8 +153,13 @@ def _started(name: str, shape: tuple[int, ...]) -> Tensor:
     return (torch.rand(shape, generator=generator) * 2 - 1) * limit
 
 
-def write(folder: Path, words: Sequence[str]) -> None:
-    """Write encoders, VAE and the base to train from below ComfyUI's `models` folder."""
+def write(folder: Path, words: Sequence[str], unpacked: Unpacked) -> None:
+    """Write encoders, VAE, the trained model and the base to train from below ComfyUI's `models` folder.
+
+    Args:
+        words: of the world.
+        unpacked: `toy.packing`'s.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -144,17 +171,18 @@ def write(folder: Path, words: Sequence[str]) -> None:
     text.with_suffix(".json").write_text(json.dumps(text_sizes(words), indent=1), encoding="utf-8")
     torch.save(speech_state(), places["audio_encoders"] / SPEECH)
     save_file(base_state(), places["diffusion_models"] / BASE)
-    shutil.copyfile(TRAINED / VAE, places["vae"] / VAE)
+    write_trained(folder, unpacked)
 
 
 def main(arguments: list[str]) -> None:
     """Write the files for the words of the world into the folder named on the command line."""
     from comfy.cli_args import args
 
+    from toy.packing import unpacked
     from toy.world.scene import vocabulary
 
     args.cpu = True  # before the host looks for a GPU: only shapes are needed
-    write(Path(arguments[0]), vocabulary())
+    write(Path(arguments[0]), vocabulary(), unpacked)
 
 
 if __name__ == "__main__":

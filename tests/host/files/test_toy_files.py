@@ -18,6 +18,7 @@ from cointeract_pack.cointeract_core.checkpoint.header import read_headers
 from cointeract_pack.cointeract_core.checkpoint.identify import FileKind, identify
 from cointeract_pack.cointeract_core.host.video.encode import encode_speech
 from cointeract_pack.toy.held_out import PARTS
+from cointeract_pack.toy.packing import unpacked
 from cointeract_pack.toy.world.render import frames, hoi_frames
 from cointeract_pack.toy.world.scene import vocabulary
 from cointeract_pack.toy.world.voice import frame_loudness, samples
@@ -29,7 +30,7 @@ STIFFNESS = 300.0  # of the linear reading, so that it does not learn its few cl
 @pytest.fixture(scope="module")
 def toy_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy models")
-    toy_models.write(folder, vocabulary())
+    toy_models.write(folder, vocabulary(), unpacked)
     return folder
 
 
