@@ -14,7 +14,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class Settings:
         frames: of a clip.
         motion, hoi: whether a clip comes with the frames before it, and with its HOI structure.
         version: of the drawing.
+        voices: seed of the scene whose voice the first one has, and so on; None where each has its own. Speech that is
+            known is not encoded again.
     """
 
     part: str = TRAINING
@@ -51,6 +53,7 @@ class Settings:
     motion: bool = True
     hoi: bool = True
     version: int = VERSION
+    voices: int | None = None
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.frames <= LONGEST or self.frames % STEP:
@@ -60,15 +63,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip to be written: `first` is the frame of the scene it begins with."""
+    """A clip to be written.
 
+    Attributes:
+        name: of its folder.
+        first: frame of the scene it begins with.
+    """
+
+    name: str
     scene: Scene
     first: int
-
-    @property
-    def name(self) -> str:
-        """Of its folder."""
-        return f"{self.scene.seed:07d}_{self.first:04d}"
 
 
 def clips_of(part: Part, settings: Settings, scenes: int, per_scene: int, first: int | None = None) -> Iterator[Clip]:
@@ -77,9 +81,11 @@ def clips_of(part: Part, settings: Settings, scenes: int, per_scene: int, first:
     Args:
         first: seed to begin with; the part's own if None.
     """
-    for scene in islice(part.scenes(first), scenes):
+    speakers = part.scenes(first if settings.voices is None else settings.voices)
+    for scene, speaker in islice(zip(part.scenes(first), speakers, strict=False), scenes):
         for number in range(per_scene):
-            yield Clip(scene, MOTION + number * settings.frames)
+            begin = MOTION + number * settings.frames
+            yield Clip(f"{scene.seed:07d}_{begin:04d}", replace(scene, seed=speaker.seed), begin)
 
 
 def open_folder(folder: Path, settings: Settings) -> None:
@@ -164,12 +170,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, metavar="SEED", help="seed to begin with; the part's first by default")
     parser.add_argument("--frames", type=int, default=LONGEST, help="of a clip, a multiple of 4 up to 80")
     parser.add_argument("--clips", type=int, default=1, help="of each scene, one after the other")
+    parser.add_argument("--voices", type=int, metavar="SEED", help="with the voices of the scenes from this seed on")
     parser.add_argument("--no-motion", action="store_true", help="leave the 73 frames before each clip out")
     parser.add_argument("--no-hoi", action="store_true", help="leave the HOI structure out")
     options = parser.parse_args(arguments)
     made = done = 0
     try:
-        settings = Settings(options.part, options.frames, not options.no_motion, not options.no_hoi)
+        settings = Settings(
+            options.part, options.frames, not options.no_motion, not options.no_hoi, voices=options.voices
+        )
         clips = list(clips_of(PARTS[options.part], settings, options.scenes, options.clips, options.first))
         open_folder(options.folder, settings)
         try:

@@ -3,8 +3,8 @@
     python -m toy.recipe WORK STAGE [--steps N] [--comfyui DIR]
 
 WORK is a folder of one's own; everything lies in it, and the same command goes on where it was stopped. Stages: `base`
-learns the world from short clips, `experts` adds router, experts and HOI stream, `long` learns clips of 80 frames that
-follow others, beside short ones. Each begins with what the one before it left.
+learns the world from short clips; `model` begins with what it left, and adds router, experts and HOI stream, and clips
+of 80 frames that follow others.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ class Stage:
 
 
 SHORT = DataSet("short", 808, ("--frames", "16", "--no-motion"), 4)
+MORE = DataSet("more", 808, (*SHORT.options, "--first", "5000", "--voices", "0"), 4)  # others with the same sounds
 LONG = DataSet("long", 100, (), 20, turns=4)
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("base", None, (SHORT,), 4000, 12, 1.5e-3, experts=False, hoi="off"),
-        Stage("experts", "base", (SHORT,), 600, 12, 7e-4, experts=True, hoi="asymmetric"),
-        Stage("long", "experts", (SHORT, LONG), 1000, 6, 7e-4, experts=True, hoi="asymmetric", motion_dropout=0.4),
+        Stage("base", None, (SHORT,), 3000, 12, 1.5e-3, experts=False, hoi="off"),
+        Stage("model", "base", (SHORT, MORE, LONG), 800, 6, 7e-4, experts=True, hoi="asymmetric", motion_dropout=0.4),
     )
 }
 

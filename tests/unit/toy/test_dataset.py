@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,3 +115,17 @@ def test_the_toy_needs_nothing_of_the_pack(repo):
     code = f"{imports}; assert not {{'torch', 'comfy', 'nodes'}} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_others_speak_with_voices_that_are_known(tmp_path):
+    options = ["--scenes", "2", "--frames", "8", "--no-motion", "--no-hoi"]
+    assert dataset.main([str(tmp_path / "own"), *options]) == 0
+    assert dataset.main([str(tmp_path / "lent"), *options, "--first", "5000", "--voices", "0"]) == 0
+    own, lent = ([row.row for row in checked(tmp_path / name, latents=2).rows] for name in ("own", "lent"))
+    speakers = [scene.seed for scene in PARTS[TRAINING].take(2)]
+    for ours, theirs, speaker in zip(own, lent, speakers, strict=True):
+        assert ours.audio.read_bytes() == theirs.audio.read_bytes()
+        assert ours.person_image.read_bytes() != theirs.person_image.read_bytes()
+        drawn = frames(replace(scene_of(int(theirs.input_video.parent.name[:7])), seed=speaker), dataset.MOTION, 8)
+        read = read_frames(theirs.input_video, range(8), SIZE)
+        assert np.array_equal((read.numpy() * 255).round().astype(np.uint8), drawn)

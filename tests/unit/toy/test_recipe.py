@@ -34,7 +34,7 @@ def test_stages_follow_one_another():
 
 
 def test_a_table_of_two_kinds_of_clips(tmp_path):
-    stage = STAGES["long"]
+    stage = STAGES["model"]
     for data in stage.data:
         (tmp_path / data.name).mkdir()
         clip = {"prompt": data.name, "input_video": "clips/0000001_0073/input.mp4", "width": 96}
@@ -43,6 +43,6 @@ def test_a_table_of_two_kinds_of_clips(tmp_path):
             writer.writeheader()
             writer.writerow(clip)
     write_table(tmp_path, stage)
-    with (tmp_path / "long.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "model.csv").open(encoding="utf-8", newline="") as file:
         found = [row["input_video"] for row in csv.DictReader(file)]
     assert found == [f"{data.name}/clips/0000001_0073/input.mp4" for data in stage.data for _ in range(data.turns)]
