@@ -52,7 +52,7 @@ def set_values(page, values):
 
 def make_clip(bench, repo, adapter):
     """The mp4 of one clip of the ad workflow with an adapter, over the API."""
-    import demo
+    from demos import runs
     from graphs import api_prompt
     from tiny import tiny_models
 
@@ -65,7 +65,7 @@ def make_clip(bench, repo, adapter):
         "CoInteractLoadModel": {"adapter": adapter},
     }
     prompt = api_prompt.with_files(api_prompt.convert(ad, info, values=values), tiny_models.REAL_TO_TINY)
-    number = demo._queue(bench.server, {"prompt": prompt})
+    number = runs.queue(bench.server, {"prompt": prompt})
     deadline = time.monotonic() + RUN_LIMIT
     while number not in (history := bench.get(f"/history/{number}")):
         assert time.monotonic() < deadline

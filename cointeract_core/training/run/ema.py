@@ -9,20 +9,28 @@ from torch import Tensor
 
 from ...errors import InputError
 
+BEGIN = 9  # steps by which the average is younger than the run; a tenth of what has passed is remembered then
+
 
 class AdapterEma:
     """Exponential moving average, kept in float32 on the CPU.
 
     Args:
-        decay: share of the average each update keeps.
+        decay: share of the average each update keeps, of late; early ones keep less, or a run of a thousand steps would
+            end with a third of the values it began with.
     """
 
     def __init__(self, decay: float) -> None:
         self._decay = decay
         self._average: dict[str, Tensor] = {}
 
-    def update(self, parameters: Mapping[str, Tensor]) -> None:
-        """Take a step's values in; the first ones are taken as they are."""
+    def update(self, parameters: Mapping[str, Tensor], step: int | None = None) -> None:
+        """Take a step's values in; the first ones are taken as they are.
+
+        Args:
+            step: steps of the run before this one; None where it is long.
+        """
+        new = 1.0 - (self._decay if step is None else min(self._decay, (1 + step) / (1 + step + BEGIN)))
         near: tuple[list[Tensor], list[Tensor]] = ([], [])  # averages and values that are on the CPU already
         with torch.no_grad():
             for name, parameter in parameters.items():
@@ -33,9 +41,9 @@ class AdapterEma:
                     near[0].append(self._average[name])
                     near[1].append(value)
                 else:  # one by one, so that only one copy is there
-                    self._average[name].lerp_(value, 1.0 - self._decay)
+                    self._average[name].lerp_(value, new)
             if near[0]:  # in one call, for a small model has hundreds of small tensors
-                torch._foreach_lerp_(*near, 1.0 - self._decay)
+                torch._foreach_lerp_(*near, new)
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, by name."""

@@ -207,7 +207,7 @@ class Trainer:
             values["gradient_norm"] = length
             self._optimiser.step()
             if self._average is not None:
-                self._average.update(self._trained)
+                self._average.update(self._trained, self.step)
         return values
 
     def _forward_and_back(self, visibility: str) -> list[dict[str, float | None]]:

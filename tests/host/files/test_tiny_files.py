@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import shutil
 from dataclasses import replace
@@ -14,6 +13,8 @@ import pytest
 import torch
 from tiny import tiny_models
 from tiny.tiny_models import REAL_TO_TINY
+
+from cointeract_pack.tests.host.tiny_config import tiny_host_config
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +123,10 @@ def test_vae_makes_a_picture_that_moves(models, complaints):
     assert complaints() == []
 
 
-def test_text_encoder_tells_prompts_apart(models, repo, monkeypatch, complaints):
-    monkeypatch.setattr(comfy.sd, "load_clip", comfy.sd.load_clip)  # put back after the test
-    spec = importlib.util.spec_from_file_location(
-        "tiny_host_config", repo / "scripts/tiny/tiny_host_config/__init__.py"
-    )
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+def test_text_encoder_tells_prompts_apart(models, repo, complaints):
     path = str(file(models, "umt5_xxl_fp8_e4m3fn_scaled.safetensors"))
-    clip = comfy.sd.load_clip([path], clip_type=comfy.sd.CLIPType.WAN)
+    with tiny_host_config(repo):
+        clip = comfy.sd.load_clip([path], clip_type=comfy.sd.CLIPType.WAN)
     one, other = (clip.encode_from_tokens(clip.tokenize(text)) for text in ("a woman smiles", "a man looks"))
     assert one.shape == (1, 512, 4096)
     assert torch.isfinite(one).all()

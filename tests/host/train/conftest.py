@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,25 +16,19 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def encoder_files(base_directory: Path, repo: Path) -> Iterator[EncoderFiles]:
     """The tiny encoder files in the host's folders, and the sizes of the text encoder known to the host."""
-    import comfy.sd
     import folder_paths
 
+    from cointeract_pack.tests.host.tiny_config import tiny_host_config
     from cointeract_pack.tests.host.train.encoding import FILES, FOLDERS
 
-    before = comfy.sd.load_clip
-    spec = importlib.util.spec_from_file_location(
-        "tiny_host_config", repo / "scripts/tiny/tiny_host_config/__init__.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     copies = []
     for folder in FOLDERS:
         place = Path(folder_paths.get_folder_paths(folder)[0])
         place.mkdir(parents=True, exist_ok=True)
         for file in (base_directory / "models" / folder).iterdir():
             copies.append(Path(shutil.copy(file, place)))
-    yield FILES
-    comfy.sd.load_clip = before
+    with tiny_host_config(repo):
+        yield FILES
     for copy in copies:
         copy.unlink()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from cointeract_pack.cointeract_core.training.run.ema import AdapterEma
@@ -41,3 +42,40 @@ def test_the_parameters_are_left_alone_and_not_held():
     with torch.no_grad():
         now["matrix"].zero_()
     assert torch.equal(average.tensors()["matrix"], before["matrix"])
+
+
+def test_an_average_is_what_its_decay_says():
+    average = AdapterEma(0.75)
+    for value in (0.0, 1.0, 1.0):
+        average.update({"a": torch.full((2,), value)})
+    assert average.tensors()["a"].tolist() == [1 - 0.75**2] * 2
+
+
+@pytest.mark.parametrize(("steps", "most"), [(10, 0.001), (100, 0.001), (1000, 0.001)])
+def test_an_average_forgets_what_a_run_began_with(steps, most):
+    """With its last decay alone it would be 0.99, 0.9 and 0.37 of it."""
+    average = AdapterEma(0.999)
+    average.update({"a": torch.ones(2, dtype=torch.float64)})
+    for step in range(steps):
+        average.update({"a": torch.zeros(2)}, step)
+    assert 0 <= average.tensors()["a"].max() < most
+
+
+def test_an_average_of_a_long_run_is_what_its_decay_says():
+    average = AdapterEma(0.75)
+    average.update({"a": torch.zeros(2)})
+    average.update({"a": torch.ones(2)}, 1000)
+    assert average.tensors()["a"].tolist() == [0.25] * 2
+
+
+def test_an_average_is_kept_in_float32_and_beside_the_parameters():
+    parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+    average = AdapterEma(0.999)
+    average.update({"a": parameter})
+    with torch.no_grad():
+        parameter.add_(1)
+    average.update({"a": parameter})
+    held = average.tensors()["a"]
+    assert (held.dtype, held.requires_grad) == (torch.float32, False)
+    assert held.tolist() == pytest.approx([1.001] * 3)
+    assert parameter.tolist() == [2.0] * 3

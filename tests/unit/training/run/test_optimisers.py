@@ -262,26 +262,6 @@ def test_the_rate_rises_then_stays_or_falls_as_half_a_cosine():
     assert learning_rate_at(OptimizerSettings(), 0, 1) == 1e-5
 
 
-def test_an_average_is_what_its_decay_says():
-    average = AdapterEma(0.75)
-    for value in (0.0, 1.0, 1.0):
-        average.update({"a": torch.full((2,), value)})
-    assert average.tensors()["a"].tolist() == [1 - 0.75**2] * 2
-
-
-def test_an_average_is_kept_in_float32_and_beside_the_parameters():
-    parameter = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
-    average = AdapterEma(0.999)
-    average.update({"a": parameter})
-    with torch.no_grad():
-        parameter.add_(1)
-    average.update({"a": parameter})
-    held = average.tensors()["a"]
-    assert (held.dtype, held.requires_grad) == (torch.float32, False)
-    assert held.tolist() == pytest.approx([1.001] * 3)
-    assert parameter.tolist() == [2.0] * 3
-
-
 def test_an_average_that_is_not_there_is_refused():
     with pytest.raises(InputError) as caught:
         AdapterEma(0.9).restore({})
