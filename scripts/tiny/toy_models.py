@@ -42,6 +42,7 @@ DIM, FFN, LAYERS = 128, 512, 6
 BASE = "toy_base.safetensors"
 TEXT, SPEECH = "toy_umt5.pt", "toy_wav2vec2.pt"
 VAE, MODEL = "toy_vae.safetensors", "toy_model.safetensors"  # trained; they come with the checkout
+STAGE = "CoInteract/toy_base.safetensors"  # trained too: where the recipe's first stage leaves it
 TRAINED = Path(__file__).resolve().parents[2] / "toy" / "weights"
 VAE_DIM = 16
 FIRST_WORD = 3  # pad, end and unknown come before
@@ -131,10 +132,13 @@ def write_trained(folder: Path, unpacked: Unpacked) -> None:
     trained: tuple[tuple[str, str, Callable[[], Shapes]], ...] = (
         ("vae", VAE, lambda: vae_shapes(VAE_DIM)),
         ("diffusion_models", MODEL, model_shapes),
+        ("diffusion_models", STAGE, model_shapes),
     )
     for kind, name, shapes in trained:
-        if (TRAINED / name).is_file():
-            save_file(unpacked(load_file(TRAINED / name), shapes()), folder / kind / name, metadata={"format": "pt"})
+        packed, place = TRAINED / Path(name).name, folder / kind / name
+        if packed.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_file(unpacked(load_file(packed), shapes()), place, metadata={"format": "pt"})
 
 
 def _started(name: str, shape: tuple[int, ...]) -> Tensor:

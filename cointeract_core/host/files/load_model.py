@@ -19,6 +19,7 @@ from ...errors import CheckpointKeysError, ModelFileError, name_some
 from ..forms import load_state_dict_as_model, set_reload
 from ..model.fp8_experts import quantise_experts
 from ..model.prepare import prepared
+from ..model.registration import register
 from ..model.skeleton import detect_config, file_shapes
 from ..objects import Patcher
 from ..version import warn_of_new_host
@@ -196,11 +197,12 @@ def make_patcher(
     *,
     disable_dynamic: bool = False,
 ) -> Patcher:
-    """The host's model of a state dict, prepared; for `disable_dynamic` see `load_state_dict_as_model`.
+    """The host's model of a state dict, in our class, prepared; for `disable_dynamic` see `load_state_dict_as_model`.
 
     Raises:
         ModelFileError: the host does not know it.
     """
+    register()  # whoever calls: without our entry the host makes its own class, which knows no product reference
     disable_dynamic = disable_dynamic or base.is_gguf  # ComfyUI cannot page weights that another pack quantised
     patcher = load_state_dict_as_model(state, _options(base, weight_dtype), metadata, disable_dynamic=disable_dynamic)
     if patcher is None:

@@ -20,7 +20,6 @@ from ...training.step.cache import file_stamp
 from ..files.load_model import LoadPlan, make_patcher, read_tensors
 from ..forms import LayerWeights, without_fast_products
 from ..model.dit import CoInteractDiT
-from ..model.registration import register
 from ..model.skeleton import detect_config, model_shapes
 from ..objects import Patcher
 
@@ -64,7 +63,6 @@ def load_training_model(
         experts: build experts where there are none.
         seed: of fresh experts.
     """
-    register()
     state, metadata, lora = read_tensors(plan, hoi=hoi)
     file_dtype = most_common_dtype(state)
     fresh_hoi = hoi and HOI_KEY not in state
