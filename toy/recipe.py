@@ -79,7 +79,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("base", None, (SHORT,), 3000, 12, 1.5e-3, experts=False, hoi="off"),
-        Stage("model", "base", (SHORT, MORE, LONG), 800, 6, 7e-4, experts=True, hoi="asymmetric", motion_dropout=0.4),
+        Stage("model", "base", (SHORT, MORE, LONG), 700, 6, 1e-3, experts=True, hoi="asymmetric", motion_dropout=0.4),
     )
 }
 

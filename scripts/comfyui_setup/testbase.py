@@ -26,6 +26,7 @@ HELPERS = {
         TINY / "tiny_models.py",
         TOY / "packing.py",
         TOY / "world" / "scene.py",
+        TOY / "world" / "voice.py",
         *sorted(TOY_WEIGHTS.glob("*.safetensors")),
     ),
     "toy_inputs.py": (*sorted(TOY.glob("*.py")), *sorted((TOY / "world").glob("*.py"))),

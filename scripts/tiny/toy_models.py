@@ -16,7 +16,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiny.tiny_models import (
     SEED,
@@ -50,6 +50,10 @@ UNKNOWN = 2
 # the norm inside the convolutions would take all loudness away; with biases of this spread a linear reading of any
 # layer explains 0.92 of its variance, without them 0.36
 CONVOLUTION_BIAS = 0.5
+LAYER_WEIGHTS = "casual_audio_encoder.weights"
+KEPT = 0.3  # of what never changes; what does is a quarter of its size, and the norm behind wants both
+RATE = 16_000
+VOICES, FRAMES = 4, 80  # of the world, to hear what they share
 
 
 def text_sizes(words: Sequence[str]) -> dict[str, int]:
@@ -111,11 +115,42 @@ def speech_state() -> dict[str, Tensor]:
     return state
 
 
-def base_state() -> dict[str, Tensor]:
-    """A Wan2.2-S2V transformer of the toy's size to train from, float32."""
+def base_state(shared: Tensor) -> dict[str, Tensor]:
+    """A Wan2.2-S2V transformer of the toy's size to train from, float32; for `shared` see `hear_changes`."""
     import torch
 
-    return weights(model_shapes(), torch.float32, _started)
+    return hear_changes(weights(model_shapes(), torch.float32, _started), shared)
+
+
+def shared_by_all(encoder: Any, sounds: Sequence[Tensor]) -> Tensor:
+    """What all speech shares in the encoder's first layer, `[1024]`.
+
+    Args:
+        encoder: ComfyUI's AUDIO_ENCODER of the toy.
+        sounds: 16 kHz, `[T]` each.
+    """
+    import torch
+
+    with torch.inference_mode():
+        heard = [encoder.encode_audio(sound[None, None], RATE)["encoded_audio_all_layers"][0][0] for sound in sounds]
+        return torch.cat(heard).float().mean(dim=0)
+
+
+def hear_changes(state: dict[str, Tensor], shared: Tensor) -> dict[str, Tensor]:
+    """A transformer that reads the first layer of the speech encoder, with most of what all speech shares taken off.
+
+    Of the features that random layers give, 0.95 of the variance in the first and 0.99 behind it never changes; the
+    mouths of a model that was started without this did not follow the sound after 3000 steps (correlation 0.03).
+    """
+    import torch
+
+    for name in ("conv1_local", "conv1_global"):
+        conv = f"casual_audio_encoder.encoder.{name}.conv"
+        constant = state[f"{conv}.weight"].sum(dim=-1) @ shared  # its kernel's three taps see the same of it
+        state[f"{conv}.bias"] = state[f"{conv}.bias"] - (1 - KEPT) * constant
+    layers = torch.zeros_like(state[LAYER_WEIGHTS])
+    layers[:, 0] = 1.0
+    return state | {LAYER_WEIGHTS: layers}
 
 
 def model_shapes() -> Shapes:
@@ -157,14 +192,16 @@ def _started(name: str, shape: tuple[int, ...]) -> Tensor:
     return (torch.rand(shape, generator=generator) * 2 - 1) * limit
 
 
-def write(folder: Path, words: Sequence[str], unpacked: Unpacked) -> None:
+def write(folder: Path, words: Sequence[str], unpacked: Unpacked, sounds: Sequence[Tensor]) -> None:
     """Write encoders, VAE, the trained model and the base to train from below ComfyUI's `models` folder.
 
     Args:
         words: of the world.
         unpacked: `toy.packing`'s.
+        sounds: some speech, for `shared_by_all`.
     """
     import torch
+    from comfy.audio_encoders.audio_encoders import load_audio_encoder_from_sd
     from safetensors.torch import save_file
 
     places = {name: folder / name for name in ("diffusion_models", "text_encoders", "audio_encoders", "vae")}
@@ -173,9 +210,20 @@ def write(folder: Path, words: Sequence[str], unpacked: Unpacked) -> None:
     text = places["text_encoders"] / TEXT
     torch.save(text_state(words), text)
     text.with_suffix(".json").write_text(json.dumps(text_sizes(words), indent=1), encoding="utf-8")
-    torch.save(speech_state(), places["audio_encoders"] / SPEECH)
-    save_file(base_state(), places["diffusion_models"] / BASE)
+    speech = speech_state()
+    torch.save(speech, places["audio_encoders"] / SPEECH)
+    shared = shared_by_all(load_audio_encoder_from_sd(speech), sounds)
+    save_file(base_state(shared), places["diffusion_models"] / BASE)
     write_trained(folder, unpacked)
+
+
+def voices() -> list[Tensor]:
+    """Some voices of the world."""
+    import torch
+
+    from toy.world.voice import samples
+
+    return [torch.from_numpy(samples(seed, 0, FRAMES)) for seed in range(VOICES)]
 
 
 def main(arguments: list[str]) -> None:
@@ -186,7 +234,7 @@ def main(arguments: list[str]) -> None:
     from toy.world.scene import vocabulary
 
     args.cpu = True  # before the host looks for a GPU: only shapes are needed
-    write(Path(arguments[0]), vocabulary(), unpacked)
+    write(Path(arguments[0]), vocabulary(), unpacked, voices())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from cointeract_pack.cointeract_core.host.files.load_model import load_cointeract
 from cointeract_pack.cointeract_core.host.model.base_model import CoInteractModel
-from cointeract_pack.cointeract_core.host.model.registration import unregistered
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -31,16 +30,6 @@ def check_experts(patcher, adapter, tiny):
     assert len(experts) == 14 * tiny.LAYERS
     for name, tensor in experts.items():
         assert same_bits(state[name], tensor), name
-
-
-@pytest.mark.parametrize("adapter", [False, True])
-def test_our_class_is_made_where_nobody_has_registered_it(adapter, tiny, put):
-    """ComfyUI's own class would take such a file too, and leave the product reference out without a word."""
-    base = put("diffusion_models", "base.safetensors", tiny.base())
-    patches = put("model_patches", "checkpoint.safetensors", tiny.adapter()) if adapter else None
-    with unregistered():
-        loaded = load_cointeract(base, patches)
-    assert isinstance(loaded.patcher.model, CoInteractModel)
 
 
 @pytest.mark.parametrize("form", ["bf16", "fp16", "fp32", "fp8", "scaled fp8", "all in one"])

@@ -24,13 +24,14 @@ from cointeract_pack.toy.world.scene import vocabulary
 from cointeract_pack.toy.world.voice import frame_loudness, samples
 
 FRAMES = 32
+SPEECH = toy_models.SPEECH
 STIFFNESS = 300.0  # of the linear reading, so that it does not learn its few clips by heart
 
 
 @pytest.fixture(scope="module")
 def toy_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy models")
-    toy_models.write(folder, vocabulary(), unpacked)
+    toy_models.write(folder, vocabulary(), unpacked, [torch.from_numpy(samples(seed, 0, 80)) for seed in (0, 1)])
     return folder
 
 
@@ -90,6 +91,21 @@ def test_loudness_can_be_read_from_the_speech_encoder(toy_files):
     matrix = known.T @ known + STIFFNESS * np.eye(known.shape[1])
     answer = new @ np.linalg.solve(matrix, known.T @ (target - target.mean()))
     assert np.corrcoef(answer, np.concatenate(loud[4:]))[0, 1] > 0.9
+
+
+def test_the_base_to_train_from_hears_what_changes(toy_files):
+    """A fifth of what its first convolution gives of another voice is change; else it would be a fiftieth."""
+    encoder = load_audio_encoder_from_sd(comfy.utils.load_torch_file(str(toy_files / "audio_encoders" / SPEECH)))
+    heard = encode_speech(encoder, torch.from_numpy(samples(5, 0, FRAMES)).float(), FRAMES)[0][None]
+    state = load_file(toy_files / "diffusion_models" / toy_models.BASE)
+    weight, bias = (state[f"casual_audio_encoder.encoder.conv1_local.conv.{kind}"] for kind in ("weight", "bias"))
+    shares = []
+    for offset in (bias, torch.zeros_like(bias)):
+        out = torch.nn.functional.conv1d(heard, weight, offset)[0]
+        shares.append(float(out.var(dim=1).mean() / out.var()))
+    assert shares[0] > 0.15
+    assert shares[1] < 0.05
+    assert torch.nonzero(state[toy_models.LAYER_WEIGHTS].flatten()).tolist() == [[0]]
 
 
 def test_pictures_come_through_the_vae(toy_files):

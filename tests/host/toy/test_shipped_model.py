@@ -16,6 +16,7 @@ from cointeract_pack.toy.held_out import PARTS, TEST
 from cointeract_pack.toy.packing import unpacked
 from cointeract_pack.toy.scores import Judge
 from cointeract_pack.toy.world.scene import Scene, vocabulary
+from cointeract_pack.toy.world.voice import samples
 
 CLIP, SHORT = 80, 4  # frames of a whole clip, latents of a short one
 # looser than the goals of toy/scores.py, which are means over 32 scenes: two scenes may be the worst of them
@@ -37,7 +38,7 @@ def toy_files(host: Path) -> Iterator[None]:
     importlib.import_module(TINY)
     models = Path(folder_paths.models_dir)
     there = set(models.rglob("*"))
-    toy_models.write(models, vocabulary(), unpacked)
+    toy_models.write(models, vocabulary(), unpacked, [torch.from_numpy(samples(0, 0, CLIP))])
     yield
     comfy.sd.load_clip, comfy.sd.VAE.__init__ = load_clip, make_vae
     for path in sorted(set(models.rglob("*")) - there, reverse=True):
