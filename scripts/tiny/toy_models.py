@@ -200,6 +200,7 @@ def write(folder: Path, words: Sequence[str], unpacked: Unpacked, sounds: Sequen
         unpacked: `toy.packing`'s.
         sounds: some speech, for `shared_by_all`.
     """
+    import comfy.sd  # noqa: F401  the encoders' module needs what this loads
     import torch
     from comfy.audio_encoders.audio_encoders import load_audio_encoder_from_sd
     from safetensors.torch import save_file
