@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/comfyui.md", "docs/model.md", "docs/media.md")
-PAGES += ("docs/performance.md", "docs/training.md")
+PAGES += ("docs/performance.md", "docs/training.md", "docs/proof.md", "toy/README.md")
 PLACES = ("", "cointeract_core", "tests", "tests/host", "cointeract_core/host")  # where a name on a page may begin
 ENDINGS = (".py", ".md", ".js", ".json", ".toml", ".yml", ".svg", ".png")
 NAMED = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|js|toml|yml))`")
