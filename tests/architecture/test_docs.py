@@ -10,7 +10,7 @@ import pytest
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/comfyui.md", "docs/model.md", "docs/media.md")
 PAGES += ("docs/performance.md", "docs/training.md", "docs/proof.md", "toy/README.md")
-PLACES = ("", "cointeract_core", "tests", "tests/host", "cointeract_core/host", "toy")  # where a name on a page may begin
+PLACES = ("", "cointeract_core", "tests", "tests/host", "cointeract_core/host", "toy")  # a name may begin here
 ENDINGS = (".py", ".md", ".js", ".json", ".toml", ".yml", ".svg", ".png")
 NAMED = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|js|toml|yml))`")
 MADE = {"clips/data.csv"}  # what a page tells users to make
