@@ -41,8 +41,7 @@ CLIP = 80  # frames
 CLIPS = 2  # of a video, so that it has a join
 FOLDERS = {"model": ("diffusion_models",), "adapter": ("loras", "model_patches")}
 
-SHEET_SCENES, SHEET_FRAMES, SHEET_SCALE = 6, 7, 2
-GAP, LINE = 4, 18  # pixels of the sheet
+SHEET_SCENES, SHEET_FRAMES, SHEET_SCALE, GAP, LINE = 6, 7, 2, 4, 18  # the last two in pixels
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (45, 45, 55)
 TEXT_SIZE = 0.42
@@ -159,8 +158,9 @@ def prepare(base: Path) -> None:
     for folder in ("input", "output", "user", "temp", "custom_nodes", "models"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".toy", dir=base) as made:
-        import_module("tiny.toy_models").write(Path(made), vocabulary(), unpacked)
-        for file in [path for path in Path(made).rglob("*") if path.is_file()]:
+        toy = import_module("tiny.toy_models")
+        toy.write(Path(made), vocabulary(), unpacked, toy.voices())
+        for file in filter(Path.is_file, list(Path(made).rglob("*"))):
             place = base / "models" / file.relative_to(made)
             place.parent.mkdir(parents=True, exist_ok=True)
             if file.name == SHIPPED.name or not place.is_file():

@@ -219,7 +219,7 @@ def write(folder: Path, words: Sequence[str], unpacked: Unpacked, sounds: Sequen
 
 
 def voices() -> list[Tensor]:
-    """Some voices of the world."""
+    """Some voices of the world; the checkout's root must be importable."""
     import torch
 
     from toy.world.voice import samples
