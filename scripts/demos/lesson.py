@@ -18,7 +18,7 @@ from tiny.toy_inputs import LESSON, LESSON_FRAMES, LESSON_INPUTS
 WORKFLOW = ROOT / "workflows" / "cointeract_train_lora.json"
 RUN = "toy_lesson"
 TABLE = f"{TRAINING}/table.csv"
-STEPS, ROWS_OF_A_STEP = 400, 3
+STEPS, ROWS_OF_A_STEP = 300, 3
 # what two slow cores do in three minutes; experts stay as they are, for a new shape is no new kind of region
 SETTINGS: dict[str, Any] = {
     "rank": 16, "alpha": 16.0, "experts": False, "hoi_mode": "off", "schedule": "cosine", "warmup": 20,
