@@ -1,6 +1,6 @@
 """How the toy model is trained: data sets, settings and the pack's own training command, one stage after the other.
 
-    python -m toy.recipe WORK STAGE [--steps N] [--comfyui DIR]
+    python -m toy.recipe WORK STAGE [--steps N] [--prepare] [--comfyui DIR]
 
 WORK is a folder of one's own; everything lies in it, and the same command goes on where it was stopped. Stages: `base`
 learns the world from short clips; `experts` begins with what it left, and adds router, experts and HOI stream, and
@@ -92,6 +92,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("work", type=Path, help="a folder for data, models and runs")
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--steps", type=int, help="fewer or more than the recipe's")
+    parser.add_argument("--prepare", action="store_true", help="make its data and the models, and train nothing")
     parser.add_argument(
         "--comfyui", type=Path, default=os.environ.get(COMFYUI), help="a ComfyUI, by default the set-up's"
     )
@@ -99,6 +100,8 @@ def main(arguments: list[str]) -> int:
     comfyui = options.comfyui or ROOT / ".comfyui" / "ComfyUI"
     stage = STAGES[options.stage]
     prepare(options.work, stage, comfyui)
+    if options.prepare:
+        return 0
     path = options.work / f"{stage.name}.toml"
     path.write_text(settings(stage, options.steps or stage.steps), encoding="utf-8")
     program = [ROOT / "scripts" / "tiny" / "tiny_training.py", comfyui, path, "--base-directory", options.work / "base"]

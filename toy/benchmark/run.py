@@ -67,7 +67,7 @@ class Options:
             if not path.is_file():
                 raise ValueError(
                     f"{path.name} is not in {path.parent}, but the grid needs the recipe's data and base; run "
-                    f"python -m toy.recipe {self.work} {stage} first."
+                    f"python -m toy.recipe {self.work} {stage} --prepare first."
                 )
         for part in MEASURED:
             write_scenes(self.folder, part, self.scenes)
