@@ -14,6 +14,7 @@ from .world.voice import RATE
 
 # H.264 of red, green and blue: what is read back is bit for bit what was drawn
 LOSSLESS, PIXELS, OPTIONS = "libx264rgb", "rgb24", {"qp": "0", "preset": "fast"}
+COLOURS, ROUNDS = 256, 3  # of a page: a palette keeps the file small; k-means keeps small coloured parts in it
 LOUDEST = 32767  # of a sample of 16 bits
 
 
@@ -44,6 +45,14 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     if not done:
         raise ValueError(f"{path.name} cannot be written as {path.suffix}; give it a name that ends in .png.")
     path.write_bytes(data.tobytes())
+
+
+def write_page(path: Path, page: np.ndarray) -> None:
+    """Write a drawn page `[H, W, 3]` uint8 as a small png."""
+    from PIL import Image
+
+    image = Image.fromarray(page).quantize(COLOURS, kmeans=ROUNDS, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -38,7 +38,7 @@ TINY = "tiny.tiny_host_config"  # lets the host read a text encoder of the toy's
 # how the toy is sampled, here, in measurements and in the demo
 STEPS = 20
 GUIDANCE = 2.0
-SHIFT = 3.0  # as it was trained: SHIFT of toy/recipe.py
+SHIFT = 3.0  # of noise levels, in training too: latents of 16x12 cells hold little
 SAMPLER, SCHEDULER = "euler", "published"
 SEED = 42  # as the samples of a training run
 NEGATIVE = ""  # what training puts in the place of a prompt it drops
@@ -235,7 +235,7 @@ class Generator:
         sigmas = host.make_sigmas(model, settings)
         with torch.inference_mode():
             if latents is not None:
-                return _as_pictures(self._short_clip(model, parts, settings, sigmas, latents))
+                return as_pictures(self._short_clip(model, parts, settings, sigmas, latents))
             made = run_clips(
                 parts.speech.plan,
                 parts.person.latent,
@@ -243,7 +243,7 @@ class Generator:
                 decode=self.encoders.decode,
                 encode=self.encoders.encode,
             )
-            return np.concatenate([_as_pictures(clip.frames) for clip in made])
+            return np.concatenate([as_pictures(clip.frames) for clip in made])
 
     def _short_clip(
         self, model: Patcher, parts: ClipScene, settings: SampleSettings, sigmas: Tensor, latents: int
@@ -281,7 +281,7 @@ def _as_image(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture.copy())[None].float() / BRIGHTEST
 
 
-def _as_pictures(frames: Tensor) -> np.ndarray:
+def as_pictures(frames: Tensor) -> np.ndarray:
     """Frames `[F, H, W, 3]` in 0-1 as uint8, rounded as the mp4's."""
     import numpy as np
     import torch

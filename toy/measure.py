@@ -26,11 +26,11 @@ import cv2
 import numpy as np
 
 from .dataset import MOTION
-from .files import write_text
+from .files import write_page, write_text
 from .generation import GUIDANCE, ROOT, SEED, SHIFT, SHIPPED, STEPS, WHOLE, Encoders, Generator, open_host
 from .held_out import PARTS, TEST, TEST_SCENES
 from .packing import unpacked
-from .recipe import COMFYUI, MODELS
+from .recipe import COMFYUI, MODELS, make_folders
 from .scores import Judge, table
 from .world.palette import HEIGHT, VERSION, WIDTH, Colour
 from .world.render import frame, person_picture, product_picture
@@ -45,7 +45,6 @@ SHEET_SCENES, SHEET_FRAMES, SHEET_SCALE, GAP, LINE = 6, 7, 2, 4, 18  # the last 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (45, 45, 55)
 TEXT_SIZE = 0.42
-COLOURS_OF_FILE, ROUNDS = 256, 3  # as of toy.sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +154,7 @@ def prepare(base: Path) -> None:
 
     Only the shipped model is replaced: a training run knows by the others what it has encoded.
     """
-    for folder in ("input", "output", "user", "temp", "custom_nodes", "models"):
-        (base / folder).mkdir(parents=True, exist_ok=True)
+    make_folders(base)
     with tempfile.TemporaryDirectory(prefix=".toy", dir=base) as made:
         toy = import_module("tiny.toy_models")
         toy.write(Path(made), vocabulary(), unpacked, toy.voices())
@@ -201,14 +199,6 @@ def sheet(scenes: Sequence[Scene], videos: Sequence[np.ndarray], scale: int = SH
                 left = GAP + column * width
                 page[down : down + HEIGHT * scale, left : left + WIDTH * scale] = large
     return page
-
-
-def write_sheet(path: Path, page: np.ndarray) -> None:
-    """Write a sheet as a small png."""
-    from PIL import Image
-
-    image = Image.fromarray(page).quantize(COLOURS_OF_FILE, kmeans=ROUNDS, dither=Image.Dither.NONE)
-    image.save(path, optimize=True)
 
 
 def measured_table(scenes: Sequence[Scene], settings: Settings, kept: Kept) -> list[str]:
@@ -257,7 +247,7 @@ def main(arguments: list[str]) -> int:
         write_text(options.out, text)
     if options.sheet:
         shown = scenes[:SHEET_SCENES]
-        write_sheet(options.sheet, sheet(shown, [kept.get(scene) for scene in shown]))
+        write_page(options.sheet, sheet(shown, [kept.get(scene) for scene in shown]))
     return 0
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .dataset import CLIPS, COLUMNS, TABLE
+from .generation import SHIFT
 from .held_out import TRAINING
 from .world.palette import HEIGHT, WIDTH
 
@@ -30,7 +31,6 @@ MODELS = {
 }
 START = "toy_base.safetensors"  # random
 ROUTER_SHARE = 0.05  # of the loss, as published
-SHIFT = 3.0  # of noise levels, in training and in sampling: latents of 16x12 cells hold little
 PRODUCTS = "bfloat16"  # of the training; on CPUs that multiply in it a step takes two thirds of the time
 COMFYUI = "COINTERACT_COMFYUI"
 
@@ -111,8 +111,7 @@ def main(arguments: list[str]) -> int:
 def prepare(work: Path, stage: Stage, comfyui: Path) -> None:
     """Make what a stage needs and is not there yet: folders, encoders, VAE, starting weights, clips and their table."""
     base = work / "base"
-    for folder in ("input", "output", "user", "temp", "custom_nodes", "models"):
-        (base / folder).mkdir(parents=True, exist_ok=True)
+    make_folders(base)
     if not (base / "models" / "diffusion_models" / START).is_file():
         path = os.pathsep.join(map(str, (comfyui, ROOT / "scripts", ROOT)))
         _checked([ROOT / "scripts" / "tiny" / "toy_models.py", base / "models"], {"PYTHONPATH": path})
@@ -120,6 +119,12 @@ def prepare(work: Path, stage: Stage, comfyui: Path) -> None:
         words = [work / data.name, "--part", TRAINING, "--scenes", data.scenes, *data.options]
         _checked(["-m", "toy.dataset", *words], {})
     write_table(work, stage)
+
+
+def make_folders(base: Path) -> None:
+    """Make the folders ComfyUI expects in its base directory."""
+    for folder in ("input", "output", "user", "temp", "custom_nodes", "models"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
 
 
 def write_table(work: Path, stage: Stage) -> None:

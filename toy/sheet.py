@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .files import write_page
 from .held_out import LESSON, PARTS, TEST
 from .world.palette import HEIGHT, WIDTH, Colour
 from .world.pose import pose_at
@@ -39,7 +40,6 @@ INK, PAPER = (45, 45, 55), (255, 255, 255)
 TEXT_SIZE = 0.42
 FACE_COLOUR, PRODUCT_COLOUR = (40, 120, 255), (20, 20, 20)
 HAND_COLOURS = {"l_h": (255, 60, 60), "r_h": (255, 170, 0)}
-COLOURS_OF_FILE, ROUNDS = 256, 3  # a palette keeps the file small; k-means keeps small coloured parts in it
 
 
 def scenes_of_sheet(first: int | None = None) -> list[Scene]:
@@ -101,15 +101,12 @@ def _write(page: np.ndarray, text: str, x: int, y: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    from PIL import Image
-
     parser = argparse.ArgumentParser(prog="python -m toy.sheet", description=str(__doc__).split(":", maxsplit=1)[0])
     parser.add_argument("out", type=Path, help="a .png")
     parser.add_argument("--scale", type=int, default=2, help="how much pictures are enlarged")
     parser.add_argument("--first", type=int, metavar="SEED", help="test scenes from this seed on")
     options = parser.parse_args(arguments)
-    page = Image.fromarray(sheet(scenes_of_sheet(options.first), options.scale))
-    page.quantize(COLOURS_OF_FILE, kmeans=ROUNDS, dither=Image.Dither.NONE).save(options.out, optimize=True)
+    write_page(options.out, sheet(scenes_of_sheet(options.first), options.scale))
     sys.stderr.write(f"{options.out} has {options.out.stat().st_size / 1000:.0f} kB.\n")
     return 0
 

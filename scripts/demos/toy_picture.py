@@ -28,7 +28,7 @@ PAPER, INK, FAINT = (252, 252, 253), (38, 40, 52), (128, 132, 148)
 EDGE = (206, 209, 218)  # of pictures: the product's stands on white paper
 VOICE, VOICE_EDGE, TICK = (186, 210, 240), (58, 110, 190), (215, 90, 60)
 TITLE_SIZE, TEXT_SIZE = 24, 17
-COLOURS_OF_FILE, ROUNDS = 256, 3  # a palette keeps the file small, see toy/sheet.py
+COLOURS_OF_FILE, ROUNDS = 256, 3  # a palette keeps the file small, see toy/files.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@
     python -m toy.benchmark overhead --work WORK          equal bits and time with the HOI stream and without
     python -m toy.benchmark compute --work WORK           arithmetic of a step with the HOI stream and without
 
-WORK is the folder of `toy.recipe`, whose stage `base` comes first.
+WORK is the folder of `toy.recipe`; its `base --prepare` comes first.
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..recipe import MODELS, ROUTER_SHARE, SHIFT, SHORT
+from ..generation import SHIFT
+from ..recipe import MODELS, ROUTER_SHARE, SHORT
 from ..world.palette import HEIGHT, WIDTH
 
 BASE = "CoInteract/toy_base.safetensors"  # of the recipe's first stage
 STEPS, BATCH = 600, 12
-RATE, WARMUP_SHARE = 7e-4, 0.1  # the rate of the recipe's stage that adds experts
+RATE, WARMUP_SHARE = 7e-4, 0.1  # about half of the rate the base was trained with
 AVERAGE = 0.99  # over about a hundred steps
 SAVE_EVERY = 50  # steps lost at most where a run is killed
 OFF, ASYMMETRIC, MUTUAL = "off", "asymmetric", "mutual"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from cointeract_pack.toy.generation import SHIPPED, TINY, Encoders, Generator, short_conditions
+from cointeract_pack.tests.host.tiny_config import tiny_host_config
+from cointeract_pack.toy.generation import SHIPPED, Encoders, Generator, short_conditions
 from cointeract_pack.toy.held_out import PARTS, TEST
 from cointeract_pack.toy.packing import unpacked
 from cointeract_pack.toy.scores import Judge
@@ -26,21 +25,16 @@ NOT_SHIPPED = f"{SHIPPED.name} is not part of this checkout yet: train one with 
 
 
 @pytest.fixture(scope="module")
-def toy_files(host: Path) -> Iterator[None]:
+def toy_files(host: Path, repo: Path) -> Iterator[None]:
     """The toy's encoders, VAE and random start in the host's folders, and the host made to read them."""
-    import comfy.sd
     import folder_paths
     from tiny import toy_models
 
-    load_clip, make_vae = comfy.sd.load_clip, comfy.sd.VAE.__init__
-    for name in [name for name in sys.modules if name.startswith(TINY)]:
-        del sys.modules[name]  # it acts when it is loaded
-    importlib.import_module(TINY)
     models = Path(folder_paths.models_dir)
     there = set(models.rglob("*"))
     toy_models.write(models, vocabulary(), unpacked, [torch.from_numpy(samples(0, 0, CLIP))])
-    yield
-    comfy.sd.load_clip, comfy.sd.VAE.__init__ = load_clip, make_vae
+    with tiny_host_config(repo):
+        yield
     for path in sorted(set(models.rglob("*")) - there, reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
 

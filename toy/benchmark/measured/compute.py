@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...generation import SHIFT
 from ...held_out import TEST
-from ...recipe import SHIFT
 from .host import model_in_training
 from .rows import in_scale, read_scenes
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...dataset import MOTION
 from ...files import write_text, write_video
-from ...generation import Encoders, Generator, Sampling
+from ...generation import Encoders, Generator, Sampling, as_pictures
 from ...metrics.clip import Measured, measure
 from ...metrics.truth import truth_of
 from ...recipe import MODELS, SHORT
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cointeract_pack.cointeract_core.host.train.model import TrainingModel
 
 VERSION = 1  # of how clips are made and measured; a new number measures all anew
-BRIGHTEST = 255
 Scenes = dict[str, dict[str, float | None]]  # of each scene, by its seed
 
 
@@ -121,8 +120,7 @@ def joint_clip(
 
     with torch.no_grad():
         behind = torch.cat([held.sample.person, sample_jointly(model, held, sampling, hoi=hoi)], dim=2)
-        frames = decoder.decode(behind, FRAMES).float().cpu()
-    return np.asarray((frames.clamp(0, 1) * BRIGHTEST).round().to(torch.uint8).numpy())
+        return as_pictures(decoder.decode(behind, FRAMES))
 
 
 def measured(held: HeldOut, pictures: np.ndarray) -> Measured:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...recipe import SHIFT
+from ...generation import SHIFT
 from .rows import HeldOut, in_scale
 
 if TYPE_CHECKING:

@@ -25,6 +25,12 @@ class FullCommand(Command):
         path.write_text(text.replace("save_every = 5", "save_every = 2"), encoding="utf-8")
         return path
 
+    def edited(self, name, old, new, **how):
+        """The settings of a run, with one place of their text changed."""
+        path = self.config(name, **how)
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        return path
+
     def base_of(self, name):
         return self.base / "models" / "diffusion_models" / "CoInteract" / f"{name}.safetensors"
 
@@ -70,9 +76,7 @@ def test_killed_and_resumed_it_ends_where_an_undisturbed_run_ends(command, undis
 
 
 def test_products_in_bfloat16_change_little(command, undisturbed):
-    config = command.config("coarse", steps=1)
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("[model]\n", '[model]\ncompute_dtype = "bfloat16"\n'), encoding="utf-8")
+    config = command.edited("coarse", "[model]\n", '[model]\ncompute_dtype = "bfloat16"\n', steps=1)
     status, output = command.run(config)
     assert status == 0, output
     coarse, fine = (float(rows[0]["rgb"]) for rows in (command.rows("coarse"), undisturbed[0]))
@@ -117,18 +121,14 @@ def test_two_processes_have_the_gradients_of_one(command, undisturbed):
 
 
 def test_it_starts_from_the_base_it_left(command, undisturbed):
-    config = command.config("next", steps=1)
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("wan2.2_s2v_14B_tiny", "CoInteract/whole"), encoding="utf-8")
+    config = command.edited("next", "wan2.2_s2v_14B_tiny", "CoInteract/whole", steps=1)
     status, output = command.run(config)
     assert status == 0, output
     assert load_file(command.base_of("next")).keys() == undisturbed[1].keys()
 
 
 def test_its_own_base_as_the_start_is_one_sentence(command, undisturbed):
-    config = command.config("whole")
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("wan2.2_s2v_14B_tiny", "CoInteract/whole"), encoding="utf-8")
+    config = command.edited("whole", "wan2.2_s2v_14B_tiny", "CoInteract/whole")
     status, output = command.run(config, "--check")
     assert status == 1
     assert "base CoInteract/whole.safetensors is where this run would write its own base" in output
